@@ -1,0 +1,204 @@
+"""Reads config.toml and turns each mistake into one sentence: where, what was expected, the nearest valid name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+import types
+import typing
+from dataclasses import dataclass
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from qraft.config.places import KeyPath, key_lines
+from qraft.config.settings import SOURCE_NAME, FileSource, HostSource, Settings, WebSocketSource
+
+_ADAPTERS: dict[str, type[BaseModel]] = {"host": HostSource, "file": FileSource, "websocket": WebSocketSource}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a configuration: its key (empty for the file as a whole), its line (0 when unknown), a sentence."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; ``problems`` says why, each with its place."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def load(path: Path) -> Settings:
+    """The settings in the file at ``path``; relative paths in it are made to start at its folder.
+
+    Raises:
+        ConfigError: the file is absent, is not TOML, or holds mistakes (all of them are named).
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError([Problem(str(path), 0, "", "no such file; `qraft check` prints where it looks")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error}")]) from None
+    settings = parse(text, str(path))
+    folder = path.resolve().parent
+    sources = {
+        name: source.model_copy(update={"path": str(folder / Path(source.path).expanduser())})
+        if isinstance(source, FileSource)
+        else source
+        for name, source in settings.sources.items()
+    }
+    engine = settings.engine
+    if not settings.data_dir.is_absolute():
+        engine = engine.model_copy(update={"data_dir": str(folder / engine.data_dir)})
+    return settings.model_copy(update={"sources": sources, "engine": engine})
+
+
+def parse(text: str, file: str = "config.toml") -> Settings:
+    """The settings in a TOML text; ``file`` names it in messages.
+
+    Raises:
+        ConfigError: the text is not TOML, or holds mistakes (all of them are named).
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        line = int(found.group(1)) if found else text.count("\n") + 1
+        said = re.sub(r" \(at .*\)$", "", str(error))
+        raise ConfigError([Problem(file, line, "", f"not valid TOML: {_SYNTAX.get(said, said)}")]) from None
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        lines = key_lines(text)
+        raise ConfigError(sorted((_problem(d, file, lines) for d in error.errors()), key=lambda p: p.line)) from None
+
+
+def _problem(detail: ErrorDetails, file: str, lines: dict[KeyPath, int]) -> Problem:
+    path = [str(part) for part in detail["loc"]]
+    if len(path) > 2 and path[0] == "sources":
+        del path[2:3]  # pydantic puts the adapter's name, the union's tag, behind the source's
+    if detail["type"] == "union_tag_invalid":
+        path.append("adapter")
+    path = [part for part in path if part != "[key]"]
+    line = next((lines[key] for n in range(len(path), 0, -1) if (key := tuple(path[:n])) in lines), 0)
+    return Problem(file, line, ".".join(map(_quoted, path)), _message(detail, path))
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+_SYNTAX = {
+    "Cannot overwrite a value": "the key is given twice",
+    "Invalid value": "the value is neither a number, true, false, text in quotes, nor a list or table",
+    "Invalid statement": "expected [section] or key = value",
+}
+"""tomllib's tersest messages in words."""
+
+_EXPECTED = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text in quotes",
+    "list_type": "a list in [ ]",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "finite_number": "a finite number",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "{le} or less",
+    "string_too_short": "at least {min_length} character",
+    "string_too_long": "at most {max_length} character",
+}
+"""What each kind of pydantic's errors asks for; ``{}`` takes pydantic's own bounds."""
+
+
+def _message(detail: ErrorDetails, path: list[str]) -> str:  # noqa: PLR0911 - one return a kind of mistake
+    kind, got, context = detail["type"], detail["input"], detail.get("ctx", {})
+    shown = _show(got)
+    if kind == "extra_forbidden":
+        return f"unknown key{_nearest(path[-1], _keys_at(path[:-1], detail))}"
+    if kind == "missing":
+        return "is required and missing"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        names = ", ".join(f'"{name}"' for name in _ADAPTERS)
+        tag = got.get("adapter") if isinstance(got, dict) else None
+        if tag is None:
+            return f"adapter is missing; expected one of {names}"
+        return f"unknown adapter {_show(tag)}; expected one of {names}{_nearest(str(tag), list(_ADAPTERS), shown=False)}"
+    if kind == "literal_error":
+        options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        listed = ", ".join(f'"{option}"' for option in options)
+        return f"expected one of {listed}, got {shown}{_nearest(str(got), options, shown=False)}"
+    if kind == "string_pattern_mismatch":
+        pattern = context["pattern"]
+        return f"expected {_PATTERNS.get(pattern, f'text that matches {pattern}')}, got {shown}"
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind].format(**context)}, got {shown}"
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{text}, got {shown}" if not isinstance(got, dict | BaseModel) else text
+
+
+_PATTERNS = {
+    SOURCE_NAME: "a name of letters, digits, - and _ only, 64 at most",
+    r"^wss?://": "an address that starts with ws:// or wss://",
+    r"^[A-Za-z_][A-Za-z0-9_]{0,63}$": "a name of letters, digits and _ only, 64 at most, no digit first",
+}
+"""What each pattern of the settings asks for, in words."""
+
+
+def _show(value: object) -> str:
+    if isinstance(value, str | bool):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = str(value) if isinstance(value, date | time) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _nearest(name: str, options: list[str], *, shown: bool = True) -> str:
+    close = difflib.get_close_matches(name, options, 1, 0.5)
+    if close:
+        return f'; did you mean "{close[0]}"?'
+    return f"; known here: {', '.join(options)}" if shown and options else ""
+
+
+def _keys_at(path: list[str], detail: ErrorDetails) -> list[str]:
+    model: Any = Settings
+    for depth, part in enumerate(path):
+        if depth == 1 and path[0] == "sources":
+            model = _ADAPTERS.get(str(detail["loc"][2]), HostSource)
+            continue
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        model = _model_of(field.annotation)
+        if model is None and part != "sources":
+            return []
+    return list(model.model_fields) if model is not None else []
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next((m for a in typing.get_args(annotation) if (m := _model_of(a)) is not None), None)
+    return None

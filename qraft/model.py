@@ -1,0 +1,249 @@
+"""The wire contract: events, patterns, verdicts and statistics as plain immutable values.
+
+No I/O and no clock in here. Everything that crosses a process boundary is one of these structs, encoded as JSON with
+exactly these keys. Keys may be added; none is renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+PatternType = Literal["drift", "anomaly", "cluster_change"]
+PATTERN_TYPES: Final[tuple[PatternType, ...]] = ("drift", "anomaly", "cluster_change")
+
+Verdict = Literal["confirmed", "false_positive", "expected", "new_normal", "undo"]
+VERDICTS: Final[tuple[Verdict, ...]] = ("confirmed", "false_positive", "expected", "new_normal", "undo")
+
+DEFAULT_LINE: Final = 0.5
+"""The alert line of a detector no verdict has moved: the confidence from which a pattern is raised."""
+
+META_VERSION: Final = "1.0"
+NAMESPACE: Final = uuid.UUID("5b9f6b64-2f0e-5d0b-9a53-6f1f0f1a7c11")
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """Base of every value on the wire: immutable, keyword-only, tolerant of keys added later."""
+
+
+class Event(Struct, frozen=True):
+    """One observation of one source, as it travels on ``qraft.events.<source>``.
+
+    ``timestamp`` is event time (ISO 8601, UTC). ``payload`` is what the source said. ``meta`` carries ``version`` and,
+    where the source has one, ``cursor``: the position after which reading resumes.
+    """
+
+    event_id: str
+    source: str
+    type: str
+    timestamp: str
+    payload: dict[str, Any]
+    meta: dict[str, Any] = msgspec.field(default_factory=lambda: {"version": META_VERSION})
+
+
+class CleanEvent(Struct, frozen=True):
+    """An event after preprocessing: event time in UTC microseconds, finite numeric fields only."""
+
+    event_id: str
+    source: str
+    entity: str
+    time_us: int
+    fields: dict[str, float]
+
+
+class Contributor(Struct, frozen=True, omit_defaults=True):
+    """One field's share in a pattern; ``score`` in [0, 1], the shares of a pattern add up to 1."""
+
+    field: str
+    score: float
+    before: float | None = None
+    after: float | None = None
+
+
+class Details(Struct, frozen=True):
+    """What was, what is now, and the numbers that say so. ``confidence`` in [0, 1]."""
+
+    prev_state: dict[str, Any]
+    new_state: dict[str, Any]
+    metrics: dict[str, float]
+    confidence: float
+
+
+class Pattern(Struct, frozen=True):
+    """One finding, as it travels on ``qraft.patterns.<type>.<source>``.
+
+    ``line`` is the alert line it was judged by; ``event_id`` the event that raised it; ``summary`` a sentence for people.
+    """
+
+    pattern_id: str
+    type: PatternType
+    timestamp: str
+    source: str
+    details: Details
+    contributors: list[Contributor]
+    detector: str = ""
+    event_id: str = ""
+    entity: str = ""
+    line: float = DEFAULT_LINE
+    summary: str = ""
+
+
+class Feedback(Struct, frozen=True):
+    """An operator's verdict on a pattern, as it travels on ``qraft.feedback.<source>``.
+
+    ``undo`` takes back the verdict whose id is ``undoes``. ``source`` and ``detector`` are the pattern's, so that it
+    reaches the right alert line; where ``detector`` is empty the pipeline looks the pattern up among those it remembers.
+    """
+
+    feedback_id: str
+    pattern_id: str
+    verdict: Verdict
+    timestamp: str
+    source: str = ""
+    detector: str = ""
+    note: str = ""
+    user: str = ""
+    undoes: str = ""
+
+
+class DeadLetter(Struct, frozen=True):
+    """Input that could not be used: the reason and the original bytes (base64 on the wire)."""
+
+    dead_id: str
+    source: str
+    timestamp: str
+    stage: Literal["ingest", "bus", "preprocess"]
+    reason: str
+    original: bytes
+
+
+class SourceStats(Struct, frozen=True):
+    """One source in an engine's statistics. Totals count since the engine started; ``rate`` is events a second now."""
+
+    source: str
+    adapter: str = ""
+    state: Literal["starting", "running", "retrying", "paused", "finished", "failed", "external"] = "starting"
+    detail: str = ""
+    rate: float = 0.0
+    lag_seconds: float = 0.0
+    read: int = 0
+    processed: int = 0
+    patterns: int = 0
+    late: int = 0
+    duplicates: int = 0
+    dead: int = 0
+    entities: int = 0
+    score: float = 0.0
+    warm: float = 0.0
+    last_event: str = ""
+
+
+class StageStats(Struct, frozen=True):
+    """One stage (ingest, preprocess, detect, store) in an engine's statistics; ``reasons`` splits ``dropped``."""
+
+    stage: str
+    received: int = 0
+    sent: int = 0
+    dropped: int = 0
+    late: int = 0
+    seconds: float = 0.0
+    depth: int = 0
+    reasons: dict[str, int] = {}
+
+
+class EngineStats(Struct, frozen=True):
+    """What an engine says of itself once a second on ``qraft.stats.<engine>``.
+
+    ``state`` is ``running``, ``waiting`` (for a part named in ``detail``) or ``stopping``; ``lag_seconds`` is how long the
+    oldest event not yet processed has stood in the stream; ``pending`` how many messages wait there.
+    """
+
+    engine: str
+    timestamp: str
+    state: Literal["starting", "running", "waiting", "stopping"]
+    detail: str = ""
+    nats: bool = True
+    clickhouse: bool = True
+    uptime_seconds: float = 0.0
+    rate: float = 0.0
+    lag_seconds: float = 0.0
+    pending: int = 0
+    rss_bytes: int = 0
+    sources: list[SourceStats] = []
+    stages: list[StageStats] = []
+
+
+def derive_id(*parts: str) -> str:
+    r"""A UUID (version 5, RFC 9562) from ``parts``: the same parts always give the same id.
+
+    Equals ``str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))``, a few times faster.
+    """
+    digest = bytearray(hashlib.sha1(NAMESPACE.bytes + "\x1f".join(parts).encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    h = digest.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def event_id(source: str, cursor: str) -> str:
+    """The id of the event that ``source`` holds at ``cursor``."""
+    return derive_id("event", source, cursor)
+
+
+def pattern_id(event: str, detector: str, kind: PatternType) -> str:
+    """The id of the pattern of ``kind`` that ``detector`` raised on ``event``."""
+    return derive_id("pattern", event, detector, kind)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso_from_us(time_us: int) -> str:
+    """UTC microseconds since 1970 as ISO 8601 with six decimals and ``Z``.
+
+    Raises:
+        OverflowError: the time lies outside the years 1 to 9999.
+    """
+    seconds, micros = divmod(time_us, 1_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OSError) as error:
+        raise OverflowError(f"{time_us} µs lies outside the years 1 to 9999") from error
+    return f"{moment.replace(tzinfo=None).isoformat()}.{micros:06d}Z"
+
+
+def us_from_datetime(moment: datetime) -> int:
+    """UTC microseconds since 1970; a moment without a zone is taken as UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    delta = aware - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def us_from_iso(text: str) -> int:
+    """UTC microseconds since 1970 of an ISO 8601 text; without a zone it is UTC.
+
+    Raises:
+        ValueError: the text is not ISO 8601.
+    """
+    return us_from_datetime(datetime.fromisoformat(text))
+
+
+encode = msgspec.json.Encoder().encode
+"""Any value of this module as JSON bytes."""
+
+
+def encode_lines(values: Iterable[Struct]) -> bytes:
+    """Values as NDJSON, one a line, with a newline after each."""
+    return msgspec.json.Encoder().encode_lines(values)
+
+
+decode_pattern = msgspec.json.Decoder(Pattern).decode
+decode_feedback = msgspec.json.Decoder(Feedback).decode
+decode_stats = msgspec.json.Decoder(EngineStats).decode
+decode_dead = msgspec.json.Decoder(DeadLetter).decode
+decode_event = msgspec.json.Decoder(Event).decode
