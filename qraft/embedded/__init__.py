@@ -1,0 +1,1 @@
+"""Starts nats-server and an embedded ClickHouse as child processes."""
