@@ -1,0 +1,278 @@
+"""What the REST interface answers and takes: the models behind its OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from qraft.api import examples
+from qraft.model import CleanEvent, EngineStats, Feedback, PatternType, SourceStats, Verdict, iso_from_us, us_from_datetime
+from qraft.store import PatternQuery, SourceTotals, StoredPattern
+
+Standing = Literal["confirmed", "false_positive", "expected", "new_normal"]
+
+
+def _example(value: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [value]}, use_attribute_docstrings=True)
+
+
+class ContributorView(BaseModel):
+    """One field's share in a pattern."""
+
+    model_config = _example(examples.CONTRIBUTOR)
+
+    field: str
+    score: float
+    """Its share; the shares of a pattern add up to 1."""
+    before: float | None = None
+    after: float | None = None
+
+
+class DetailsView(BaseModel):
+    """What was, what is now, and the numbers that say so."""
+
+    prev_state: dict[str, Any]
+    new_state: dict[str, Any]
+    metrics: dict[str, float | None]
+    confidence: float
+
+
+class PatternView(BaseModel):
+    """A pattern, with the verdict in force on it."""
+
+    model_config = _example(examples.PATTERN)
+
+    pattern_id: str
+    type: PatternType
+    timestamp: str
+    """Event time, ISO 8601."""
+    source: str
+    details: DetailsView
+    contributors: list[ContributorView]
+    detector: str = ""
+    event_id: str = ""
+    entity: str = ""
+    line: float
+    """The alert line it was judged by."""
+    summary: str = ""
+    verdict: Standing | None = None
+    verdict_user: str = ""
+    verdict_at: str = ""
+    feedback_id: str = ""
+    """The verdict's id; an undo names it."""
+
+    @classmethod
+    def of(cls, stored: StoredPattern) -> PatternView:
+        """The view of a stored pattern."""
+        return cls.model_validate(_pattern(stored))
+
+
+class PatternPage(BaseModel):
+    """Patterns, newest first."""
+
+    model_config = _example({"patterns": [examples.PATTERN], "next": f"1795356501000000_{examples.PATTERN_ID}"})
+
+    patterns: list[PatternView]
+    next: str | None = None
+    """The cursor of the next page; null on the last."""
+
+    @classmethod
+    def of(cls, found: Sequence[StoredPattern], limit: int) -> PatternPage:
+        """A page of at most ``limit`` patterns; ``found`` holds one more where there is a next page."""
+        page = found[:limit]
+        return cls(
+            patterns=[PatternView.of(stored) for stored in page], next=page[-1].cursor if len(found) > len(page) else None
+        )
+
+
+class FeedbackView(BaseModel):
+    """A verdict as it was given."""
+
+    model_config = _example(examples.VERDICT)
+
+    feedback_id: str
+    pattern_id: str
+    verdict: Verdict
+    timestamp: str
+    source: str
+    detector: str
+    note: str
+    user: str
+    undoes: str
+    """For an undo: the verdict it takes back."""
+
+    @classmethod
+    def of(cls, feedback: Feedback) -> FeedbackView:
+        """The view of a verdict."""
+        return cls.model_validate(msgspec.to_builtins(feedback))
+
+
+class EventView(BaseModel):
+    """An event as the detectors saw it."""
+
+    model_config = _example(examples.EVENT)
+
+    event_id: str
+    source: str
+    entity: str
+    timestamp: str
+    fields: dict[str, float]
+
+    @classmethod
+    def of(cls, event: CleanEvent) -> EventView:
+        """The view of an event."""
+        return cls(
+            event_id=event.event_id,
+            source=event.source,
+            entity=event.entity,
+            timestamp=iso_from_us(event.time_us),
+            fields=event.fields,
+        )
+
+
+class PatternDetail(PatternView):
+    """A pattern with all verdicts on it and the events around it."""
+
+    model_config = _example({**examples.PATTERN, "feedback": [examples.VERDICT], "events": [examples.EVENT]})
+
+    feedback: list[FeedbackView]
+    """Every verdict in the order in which they came, undone ones too."""
+    events: list[EventView]
+    """Events of the same source and entity around the pattern, in order of time."""
+
+    @classmethod
+    def assemble(cls, stored: StoredPattern, feedback: Iterable[Feedback], events: Iterable[CleanEvent]) -> PatternDetail:
+        """A pattern with what belongs to it."""
+        return cls.model_validate(
+            {
+                **_pattern(stored),
+                "feedback": [FeedbackView.of(one) for one in feedback],
+                "events": [EventView.of(one) for one in events],
+            }
+        )
+
+
+class SourceView(BaseModel):
+    """A source: what is stored of it and, where an engine runs, how it does now."""
+
+    model_config = _example(examples.SOURCE)
+
+    source: str
+    events: int = 0
+    """Events stored."""
+    patterns: int = 0
+    """Patterns stored."""
+    last_event: str = ""
+    """Latest event time, ISO 8601; empty without events."""
+    engine: str = ""
+    """The engine that reads it now; empty, like all below, when none says so."""
+    adapter: str = ""
+    state: str = ""
+    detail: str = ""
+    rate: float | None = None
+    """Events a second now."""
+    lag_seconds: float | None = None
+    """How far behind the newest event the engine is."""
+
+
+class SourceList(BaseModel):
+    """Every source that is stored or read, by name."""
+
+    sources: list[SourceView]
+
+
+class FeedbackRequest(BaseModel):
+    """A verdict to give."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"verdict": "confirmed", "note": "backup job", "user": "ops1"}]},
+    )
+
+    verdict: Verdict
+    """``undo`` takes back the user's verdict in force."""
+    note: Annotated[str, Field(max_length=2000)] = ""
+    user: Annotated[str, Field(max_length=100)] = ""
+    feedback_id: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")] = None
+    """Send the same id again to be sure: it is stored once. Without it every request is a verdict of its own."""
+
+
+class PatternFilter(BaseModel):
+    """Which patterns to list; what is left out does not narrow."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    type: list[PatternType] = []
+    """May be given several times."""
+    source: list[str] = []
+    """May be given several times."""
+    entity: str | None = None
+    """Empty for sources that are not split."""
+    since: datetime | None = None
+    """Earliest event time, ISO 8601, included; without a zone it is UTC."""
+    until: datetime | None = None
+    """Latest event time, excluded."""
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    verdict: Literal["confirmed", "false_positive", "expected", "new_normal", "none"] | None = None
+    """The verdict in force; ``none`` for patterns without one."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    cursor: Annotated[str, Field(pattern=r"^(-?[0-9]{1,18}_[A-Za-z0-9-]{1,64})?$")] = ""
+    """``next`` of the page before."""
+
+    def query(self) -> PatternQuery:
+        """The store's query, for one pattern more than the page holds, which tells whether another page follows."""
+        return PatternQuery(
+            types=self.type,
+            sources=self.source,
+            entity=self.entity,
+            since_us=None if self.since is None else us_from_datetime(self.since),
+            until_us=None if self.until is None else us_from_datetime(self.until),
+            min_confidence=self.min_confidence,
+            verdict=self.verdict or "",
+            limit=self.limit + 1,
+            before=self.cursor,
+        )
+
+
+class Health(BaseModel):
+    """Whether the server and what it stands on are well."""
+
+    model_config = _example({"status": "ok", "nats": True, "clickhouse": True})
+
+    status: Literal["ok", "degraded"]
+    nats: bool
+    clickhouse: bool
+
+
+def sources_now(totals: Iterable[SourceTotals], engines: Iterable[EngineStats]) -> list[SourceView]:
+    """What is stored of each source joined with what engines say of it, by name."""
+    stored = {one.source: one for one in totals}
+    live: dict[str, tuple[str, SourceStats]] = {s.source: (e.engine, s) for e in engines for s in e.sources}
+    return [_source(name, stored.get(name), live.get(name)) for name in sorted({*stored, *live})]
+
+
+def _source(name: str, totals: SourceTotals | None, live: tuple[str, SourceStats] | None) -> SourceView:
+    view: dict[str, Any] = {"source": name}
+    if totals is not None:
+        view |= {"events": totals.events, "patterns": totals.patterns, "last_event": totals.last_event}
+    if live is not None:
+        engine, stats = live
+        view |= {"engine": engine} | {
+            key: getattr(stats, key) for key in ("adapter", "state", "detail", "rate", "lag_seconds")
+        }
+    return SourceView.model_validate(view)
+
+
+def _pattern(stored: StoredPattern) -> dict[str, Any]:
+    return {
+        **msgspec.to_builtins(stored.pattern),
+        "verdict": stored.verdict,
+        "verdict_user": stored.verdict_user,
+        "verdict_at": stored.verdict_at,
+        "feedback_id": stored.feedback_id,
+    }

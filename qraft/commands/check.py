@@ -1,0 +1,56 @@
+"""`qraft check`: every mistake of a configuration, or a summary of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qraft.commands.common import DEFAULT_FILE, JsonOption, UserError
+from qraft.commands.output import print_json
+
+if TYPE_CHECKING:
+    from qraft.config import Settings
+    from qraft.config.settings import Source
+
+
+def check(
+    file: Annotated[Path | None, typer.Argument(help="The file to check; without it ./config.toml.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Checks a configuration: prints each mistake with its line, or "ok" and its sources."""
+    from qraft.config import ConfigError, load
+
+    path = file or DEFAULT_FILE
+    if file is None and not path.is_file():
+        raise UserError(f"there is no {path} in {Path.cwd()}; name a file: `qraft check FILE`")
+    try:
+        settings = load(path)
+    except ConfigError as error:
+        if as_json:
+            problems = [{"file": p.file, "line": p.line, "key": p.key, "message": p.message} for p in error.problems]
+            print_json({"ok": False, "file": str(path), "problems": problems})
+            return 1
+        raise
+    if as_json:
+        print_json({"ok": True, "file": str(path), "problems": [], "sources": _sources(settings)})
+        return 0
+    print(f"{path}: ok")
+    for name, source in settings.sources.items():
+        print(f"  {name}: {source.adapter}{_place(source)}{'' if source.enabled else ' (not enabled)'}")
+    if not settings.sources:
+        print("  no sources: only events published on NATS are watched")
+    return 0
+
+
+def _sources(settings: Settings) -> list[dict[str, Any]]:
+    return [{"source": name, "adapter": s.adapter, "enabled": s.enabled} for name, s in settings.sources.items()]
+
+
+def _place(source: Source) -> str:
+    if source.adapter == "file":
+        return f" {source.path} ({source.mode})"
+    if source.adapter == "websocket":
+        return f" {source.url}"
+    return f" every {source.interval_seconds:g} s"

@@ -1,0 +1,119 @@
+"""What every command shares: its options, the settings in force, where the running instance is found."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from qraft.config import Settings
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; without it ./config.toml, or the built-in defaults."),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", "-d", help="Data directory; without it the configuration's engine.data_dir."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+DEFAULT_FILE = Path("config.toml")
+
+
+class UserError(Exception):
+    """A user's mistake that the command line itself found; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Where the servers of an instance are found; an address is empty when a command does not need it."""
+
+    data_dir: Path
+    nats_url: str
+    clickhouse_url: str
+    database: str
+    user: str
+    password: str
+    engine: str
+
+
+def config_file(config: Path | None) -> Path | None:
+    """The file that holds the configuration in force; None for the built-in defaults."""
+    return config if config is not None else DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+
+
+def load_settings(config: Path | None) -> Settings:
+    """The configuration in force. Without any file: the defaults, and this machine as the one source.
+
+    Raises:
+        ConfigError: the file has mistakes.
+    """
+    from qraft.config import Settings, load
+    from qraft.config.settings import HostSource
+
+    file = config_file(config)
+    return load(file) if file is not None else Settings(sources={"host": HostSource(adapter="host")})
+
+
+def data_directory(settings: Settings, data_dir: Path | None) -> Path:
+    """The data directory in force, absolute, so that child processes find the same."""
+    return (data_dir if data_dir is not None else settings.data_dir).expanduser().absolute()
+
+
+def find_instance(
+    settings: Settings, data_dir: Path | None, *, nats: str = "", clickhouse: str = "", need: tuple[str, ...]
+) -> Instance:
+    """The instance a command talks to: addresses given, else run.json's, else the configuration's.
+
+    Args:
+        settings: the configuration in force.
+        data_dir: the data directory given, if any.
+        nats: the address of NATS given, if any.
+        clickhouse: the address of ClickHouse given, if any.
+        need: which of "nats" and "clickhouse" the command cannot do without.
+
+    Raises:
+        UserError: nothing runs there, or the password's variable is not set.
+    """
+    from qraft.config import RunInfo, read_run
+
+    folder = data_directory(settings, data_dir)
+    run = read_run(folder) or RunInfo(database=settings.clickhouse.database, engine=settings.engine.name)
+    found = {
+        "nats": nats or run.nats_url or _remote(settings.nats.url),
+        "clickhouse": clickhouse or run.clickhouse_url or _remote(settings.clickhouse.url),
+    }
+    if not all(found[part] for part in need):
+        raise UserError(f"nothing is running under {folder}; start it with `qraft up`")
+    return Instance(
+        data_dir=folder,
+        nats_url=found["nats"],
+        clickhouse_url=found["clickhouse"],
+        database=run.database,
+        user=settings.clickhouse.user,
+        password=password_of(settings),
+        engine=run.engine,
+    )
+
+
+def password_of(settings: Settings) -> str:
+    """The database's password, from the environment variable that the configuration names.
+
+    Raises:
+        UserError: the variable is not set.
+    """
+    name = settings.clickhouse.password_env
+    if not name:
+        return ""
+    if name not in os.environ:
+        raise UserError(f"clickhouse.password_env: the environment variable {name} is not set")
+    return os.environ[name]
+
+
+def _remote(url: str) -> str:
+    return "" if url == "embedded" else url

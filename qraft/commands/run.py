@@ -1,0 +1,125 @@
+"""The commands that run something: `up`, `engine`, `tui`, `api`, `demo`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qraft.commands.common import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    UserError,
+    config_file,
+    data_directory,
+    find_instance,
+    load_settings,
+    password_of,
+)
+
+NoTuiOption = Annotated[bool, typer.Option("--no-tui", help="Stay in this terminal without the interface; Ctrl-C ends all.")]
+
+
+def up(no_tui: NoTuiOption = False, config: ConfigOption = None, data_dir: DataDirOption = None) -> int:
+    """Starts everything, with the terminal interface in front.
+
+    NATS and ClickHouse where the configuration says "embedded", the engine, the REST server. Leaving the interface, or
+    Ctrl-C, ends all of it in order.
+    """
+    if not no_tui:
+        _need_terminal()
+    from qraft.engine import up as stack
+
+    settings = load_settings(config)
+    folder = data_directory(settings, data_dir)
+    return stack.up(settings, config=config_file(config), data_dir=folder, tui=not no_tui)
+
+
+def engine(config: ConfigOption = None, data_dir: DataDirOption = None) -> int:
+    """Runs the engine alone, without interface.
+
+    It reads the sources, finds patterns and stores them, until Ctrl-C or SIGTERM.
+    """
+    from qraft.engine import daemon
+
+    settings = load_settings(config)
+    return daemon.run(settings, data_dir=data_directory(settings, data_dir), password=password_of(settings))
+
+
+def tui(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    nats: Annotated[str, typer.Option("--nats", metavar="URL", help="NATS to watch, in place of the running one's.")] = "",
+    clickhouse: Annotated[
+        str, typer.Option("--clickhouse", metavar="URL", help="ClickHouse to read, in place of the running one's.")
+    ] = "",
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
+) -> int:
+    """Opens the terminal interface of a running engine."""
+    _need_terminal()
+    found = find_instance(load_settings(config), data_dir, nats=nats, clickhouse=clickhouse, need=("nats", "clickhouse"))
+    from tui import app
+
+    return app.run(
+        nats_url=found.nats_url,
+        clickhouse_url=found.clickhouse_url,
+        database=found.database,
+        user=found.user,
+        password=found.password,
+        data_dir=found.data_dir,
+        engine=found.engine,
+        ascii_only=ascii_only,
+    )
+
+
+def api(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    host: Annotated[str | None, typer.Option("--host", help="Loopback address to listen on; without it api.host.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; without it api.port.")
+    ] = None,
+) -> int:
+    """Serves the REST interface of a running engine."""
+    from qraft.api.server import serve
+
+    settings = load_settings(config)
+    found = find_instance(settings, data_dir, need=("nats", "clickhouse"))
+    return serve(
+        host=host if host is not None else settings.api.host,
+        port=port if port is not None else settings.api.port,
+        nats_url=found.nats_url,
+        clickhouse_url=found.clickhouse_url,
+        database=found.database,
+        user=found.user,
+        password=found.password,
+        data_dir=found.data_dir,
+    )
+
+
+def demo(
+    no_tui: NoTuiOption = False,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=1, help="End by itself after so many seconds.")] = None,
+    as_json: JsonOption = False,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", "-d", help="Data directory; without it one that goes with the demo.")
+    ] = None,
+) -> int:
+    """Shows Qraft at work on live, recorded and generated data.
+
+    This machine's own metrics live, a recording of Shuttle data replayed fast, and a generated market over a WebSocket.
+    """
+    with_tui = not (no_tui or as_json)
+    if with_tui:
+        _need_terminal()
+    from qraft.engine import demo as show
+
+    return show.demo(tui=with_tui, seconds=seconds, as_json=as_json, data_dir=data_dir)
+
+
+def _need_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError("the interface needs a terminal; `qraft up --no-tui` and `qraft patterns` do without one")

@@ -1,0 +1,118 @@
+"""`qraft status` and `qraft sources`: how the running instance does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from qraft.commands.common import ConfigOption, DataDirOption, Instance, JsonOption, UserError, find_instance, load_settings
+from qraft.commands.output import duration, plain, print_json, print_table
+from qraft.commands.servers import hear, open_bus, open_store
+
+if TYPE_CHECKING:
+    from qraft.api.views import SourceView
+    from qraft.model import EngineStats
+
+
+def sources(config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> int:
+    """Lists the sources: state, rate, lag, totals."""
+    found = find_instance(load_settings(config), data_dir, need=("nats", "clickhouse"))
+    views = asyncio.run(_sources(found))
+    if as_json:
+        print_json([view.model_dump() for view in views])
+        return 0
+    rows = [
+        [
+            plain(view.source),
+            view.adapter or "-",
+            view.state or "-",
+            "-" if view.rate is None else f"{view.rate:.1f}",
+            "-" if view.lag_seconds is None else duration(view.lag_seconds),
+            str(view.events),
+            str(view.patterns),
+            view.last_event[:19].replace("T", " ") or "-",
+            plain(view.detail),
+        ]
+        for view in views
+    ]
+    headers = ("SOURCE", "ADAPTER", "STATE", "EVENTS/S", "LAG", "EVENTS", "PATTERNS", "LAST EVENT", "")
+    print_table(headers, rows, right=frozenset({"EVENTS/S", "LAG", "EVENTS", "PATTERNS"}))
+    return 0
+
+
+def status(config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> int:
+    """Shows the engine, its servers, its lag and the rows stored.
+
+    Exit status 0 when all of it is well, 1 otherwise.
+    """
+    found = find_instance(load_settings(config), data_dir, need=("nats", "clickhouse"))
+    engines, rows, wrong = asyncio.run(_status(found))
+    if as_json:
+        servers = {"nats": found.nats_url, "clickhouse": found.clickhouse_url}
+        print_json({"ok": not wrong, "wrong": wrong, "servers": servers, "engines": engines, "rows": rows})
+        return bool(wrong)
+    for engine in engines:
+        waits = f" for {plain(engine.detail)}" if engine.state == "waiting" and engine.detail else ""
+        print(
+            f"engine {engine.engine}: {engine.state}{waits}, up {duration(engine.uptime_seconds)}, "
+            f"{engine.rate:.1f} events/s, lag {duration(engine.lag_seconds)}, {engine.pending} messages waiting, "
+            f"{engine.rss_bytes / 1024**2:.0f} MiB"
+        )
+    print(f"NATS:       {found.nats_url}")
+    print(f"ClickHouse: {found.clickhouse_url}, database {found.database}")
+    if rows:
+        print("rows stored:")
+        print_table(
+            ("  TABLE", "ROWS"),
+            [(f"  {table}", str(count)) for table, count in sorted(rows.items())],
+            right=frozenset({"ROWS"}),
+        )
+    if wrong:
+        raise UserError("; ".join(wrong))
+    return 0
+
+
+async def _sources(found: Instance) -> list[SourceView]:
+    from qraft.api.views import sources_now
+    from qraft.bus import BusUnavailable
+
+    engines: list[EngineStats] = []
+    try:
+        async with open_bus(found) as bus:
+            engines = await hear(bus, found.engine)
+    except BusUnavailable as error:
+        print(f"qraft: {error}; only what is stored is shown", file=sys.stderr)
+    else:
+        if not engines:
+            print("qraft: no engine speaks; only what is stored is shown", file=sys.stderr)
+    async with open_store(found) as store:
+        return sources_now(await store.history.sources(), engines)
+
+
+async def _status(found: Instance) -> tuple[list[EngineStats], dict[str, int], list[str]]:
+    """What engines say, the rows stored, and a sentence for each thing that is not well."""
+    from qraft.bus import BusUnavailable
+    from qraft.store import StoreError
+
+    wrong: list[str] = []
+    engines: list[EngineStats] = []
+    rows: dict[str, int] = {}
+    try:
+        async with open_bus(found) as bus:
+            engines = await hear(bus, found.engine)
+        if not engines:
+            wrong.append("no engine speaks; start one with `qraft engine`")
+        for engine in engines:
+            if engine.state == "waiting":
+                wrong.append(f"engine {engine.engine} waits: {engine.detail or 'no reason given'}")
+            elif engine.state != "running":
+                wrong.append(f"engine {engine.engine} is {engine.state}")
+    except BusUnavailable as error:
+        wrong.append(str(error))
+    try:
+        async with open_store(found) as store:
+            rows = await store.history.counts()
+    except (StoreError, UserError) as error:
+        wrong.append(str(error))
+    return engines, rows, wrong
