@@ -1,0 +1,128 @@
+"""``qraft replay``: files through the same Pipeline that the engine drives, many at once over the cores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time as clock
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from qraft.config import Settings
+from qraft.replay.columns import check_columns, read_columns
+from qraft.replay.errors import ReplayError
+from qraft.replay.inputs import find_inputs
+from qraft.replay.progress import progress_bar
+from qraft.replay.score import Job, replay_file, replay_settings
+from qraft.replay.summary import InputSummary, Summary, summarise
+from qraft.replay.workers import run_all
+
+PATTERNS, REJECTS, SUMMARY = "patterns.jsonl", "rejects.jsonl", "summary.json"
+_DRAFTS = ".partial"
+
+
+def replay(
+    inputs: Sequence[Path],
+    *,
+    time: str,
+    delimiter: str = ",",
+    fields: Sequence[str] = (),
+    settings: Settings,
+    out: Path,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Summary:
+    """Judges every row of every input and writes scores, patterns, rejects and a summary below ``out``.
+
+    Each input is one source with a Pipeline of its own, so the results do not depend on the number of workers. They appear
+    in ``out`` together once all inputs are through; an interrupted replay leaves ``out`` as it was.
+
+    Args:
+        inputs: CSV or NDJSON files, plain or gzip, and folders of such files.
+        time: column of event time (NDJSON: field or dotted path); "row" is the row number where no such column exists.
+        delimiter: character between the columns of CSV files; a tab may be spelled as backslash and t.
+        fields: columns to judge; empty takes all that are numeric.
+        settings: its [detect] and [feedback] hold for every input; its sources do not count.
+        out: folder for the results; made when missing.
+        workers: processes; None takes one a core.
+        progress: shows a bar on stderr if that is a terminal.
+
+    Raises:
+        ReplayError: a mistake in the arguments, a result that cannot be written, or an input that is damaged. The last
+            comes after everything that could be read was written.
+    """
+    began = clock.perf_counter()
+    delimiter = "\t" if delimiter == "\\t" else delimiter
+    if len(delimiter) != 1:
+        raise ReplayError(f'a delimiter is one character, got "{delimiter}"')
+    files = find_inputs(inputs, out)
+    if not files:
+        raise ReplayError("nothing to replay; name a file or a folder")
+    columns = [read_columns(file, delimiter) for file in files]
+    for file, has in zip(files, columns, strict=True):
+        check_columns(file, has, time, fields)
+    with _drafts(out) as drafts:
+        jobs = [
+            Job(
+                file=file,
+                columns=has,
+                time=time,
+                delimiter=delimiter,
+                settings=replay_settings(settings, file, has, time, fields),
+                draft=drafts / str(number),
+            )
+            for number, (file, has) in enumerate(zip(files, columns, strict=True))
+        ]
+        summary = summarise(_run(jobs, workers, progress=progress), clock.perf_counter() - began)
+        _publish(jobs, drafts, out, summary)
+    broken = [one.error for one in summary.inputs if one.error]
+    if broken:
+        more = f"; {len(broken) - 1} more inputs are damaged, see {SUMMARY}" if len(broken) > 1 else ""
+        raise ReplayError(f"{broken[0]}; what could be read was replayed into {out}{more}")
+    return summary
+
+
+def _run(jobs: list[Job], workers: int | None, *, progress: bool) -> list[InputSummary]:
+    """Largest first, so that no core is left alone with it at the end; the summaries come in the order of ``jobs``."""
+    order = sorted(range(len(jobs)), key=lambda n: -jobs[n].file.size)
+    count = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    with progress_bar(sum(job.file.size for job in jobs), shown=progress) as tell:
+        done = run_all(replay_file, [jobs[n] for n in order], workers=max(count, 1), tell=tell)
+    by_number = dict(zip(order, done, strict=True))
+    return [by_number[n] for n in range(len(jobs))]
+
+
+@contextmanager
+def _drafts(out: Path) -> Iterator[Path]:
+    """A folder on the same disk as the results, gone in the end."""
+    drafts = out / _DRAFTS
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(drafts, ignore_errors=True)
+        drafts.mkdir()
+    except OSError as error:
+        raise ReplayError(f"{out}: cannot be written to: {error.strerror}; choose another --out") from None
+    try:
+        yield drafts
+    except OSError as error:
+        raise ReplayError(
+            f"{error.filename2 or error.filename or out}: cannot be written: {error.strerror or error}"
+        ) from None
+    finally:
+        shutil.rmtree(drafts, ignore_errors=True)
+
+
+def _publish(jobs: Sequence[Job], drafts: Path, out: Path, summary: Summary) -> None:
+    for name, ending in ((PATTERNS, ".patterns"), (REJECTS, ".rejects")):
+        with (drafts / name).open("wb") as whole:
+            for job in jobs:
+                with job.draft.with_suffix(ending).open("rb") as part:
+                    shutil.copyfileobj(part, whole)
+    (drafts / SUMMARY).write_bytes(summary.json())
+    for job in jobs:
+        target = out / job.file.scores
+        target.parent.mkdir(parents=True, exist_ok=True)
+        job.draft.with_suffix(".csv").replace(target)
+    for name in (PATTERNS, REJECTS, SUMMARY):
+        (drafts / name).replace(out / name)

@@ -1,0 +1,32 @@
+"""``python -m tests.bench``: one JSON line a figure. ``--quick`` takes smaller samples; names of groups pick some."""
+
+import argparse
+
+GROUPS = ("start", "core", "service")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"any of {', '.join(GROUPS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="smaller samples, to see whether it runs")
+    chosen = parser.parse_args()
+    unknown = set(chosen.groups) - set(GROUPS)
+    if unknown:
+        parser.error(f"no group {', '.join(sorted(unknown))}")
+    groups = chosen.groups or GROUPS
+    if "start" in groups:
+        from tests.bench.start import start_times
+
+        start_times(runs=3 if chosen.quick else 9)
+    if "core" in groups:
+        from tests.bench.core import pipeline_rate
+
+        pipeline_rate(events=2_000 if chosen.quick else 20_000, runs=3 if chosen.quick else 5)
+    if "service" in groups:
+        from tests.bench.service import service_figures
+
+        service_figures(quick=chosen.quick)
+
+
+if __name__ == "__main__":
+    main()
