@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tui
+
+ROOT = Path(tui.__file__).parent
+PURE = [path for folder in ("state", "feed", "history", "views") for path in sorted((ROOT / folder).glob("*.py"))]
+ALLOWED = ("qraft.model", "qraft.config", "qraft.bus", "qraft.store")
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_is_not_a_widget_or_a_screen_never_names_textual(path: Path) -> None:
+    assert not [name for name in imported(path) if name.split(".")[0] == "textual"]
+
+
+def test_nor_does_it_load_textual_through_others() -> None:
+    modules = [f"tui.{path.parent.name}.{path.stem}" for path in PURE if path.stem != "__init__"] + ["tui.actions"]
+    code = f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\nprint('textual' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.stem)
+def test_of_qraft_only_the_allowed_parts_are_used(path: Path) -> None:
+    names = [name for name in imported(path) if name.split(".")[0] == "qraft"]
+    assert all(name.startswith(ALLOWED) for name in names), names
+
+
+def test_the_state_does_no_input_or_output_but_the_journals() -> None:
+    for path in (ROOT / "state").glob("*.py"):
+        banned = {"asyncio", "socket", "time", "subprocess", "qraft.bus", "qraft.store"}
+        if path.stem != "journal":
+            banned |= {"os", "pathlib"}
+        assert not imported(path) & banned, path

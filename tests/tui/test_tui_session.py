@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, given as hypothetically, settings, strategies as st
+
+from qraft.model import EngineStats, Feedback, Pattern, SourceStats
+from tui.state.inbox import Batch, Delivery as Delivered, Past
+from tui.state.session import HOLD_US, MESSAGE_US, Pane, Session
+from tui.state.store import Store
+from tui.state.undo import Judge
+from tui.state.verdicts import Delivery
+
+SECOND = 1_000_000
+MakePattern = Callable[..., Pattern]
+Fold = Callable[..., None]
+
+
+def names(session: Session) -> list[str]:
+    return [e.source for e in session.rows]
+
+
+def test_the_cursor_starts_at_the_newest_and_then_follows_its_episode(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(source="a"), make_pattern(source="b"))
+    assert names(session) == ["b", "a"]
+    assert session.selected is not None
+    assert session.selected.source == "b"
+    feed(make_pattern(source="c"), make_pattern(source="d"), at_us=now_us + 10 * SECOND)
+    assert names(session) == ["d", "c", "b", "a"]
+    assert session.selected.source == "b"
+
+
+def test_a_verdict_hits_the_row_that_was_painted_not_the_one_that_came_in_its_place(
+    session: Session, feed: Fold, given: list[Feedback], make_pattern: MakePattern, now_us: int
+) -> None:
+    shown = make_pattern(source="a")
+    feed(shown)
+    session.fold(Batch(patterns=[make_pattern(source="b"), make_pattern(source="c")]), now_us)
+    session.judge_selected("confirmed", now_us)
+    assert [(f.pattern_id, f.source, f.detector, f.verdict, f.user) for f in given] == [
+        (shown.pattern_id, "a", "adwin", "confirmed", "me")
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@hypothetically(data=st.data())
+def test_whatever_arrives_between_two_frames_a_key_acts_on_what_was_painted(
+    make_pattern: MakePattern, now_us: int, data: st.DataObject
+) -> None:
+    given: list[Feedback] = []
+    session = Session(Store(), Judge("me"), given.append)
+    clock = now_us
+    for _ in range(data.draw(st.integers(1, 12))):
+        clock += data.draw(st.integers(0, 5)) * SECOND
+        sources = data.draw(st.lists(st.sampled_from("abcdef"), max_size=4))
+        session.fold(Batch(patterns=[make_pattern((clock - now_us) / 1e6, source=s) for s in sources]), clock)
+        step = data.draw(st.sampled_from(["frame", "down", "up", "confirm"]))
+        if step == "frame":
+            session.frame(clock)
+        elif step == "down":
+            session.move(1, clock)
+        elif step == "up":
+            session.move(-1, clock)
+        else:
+            painted, count = session.selected, len(given)
+            session.judge_selected("confirmed", clock)
+            assert [f.pattern_id for f in given[count:]] == ([painted.peak.pattern_id] if painted else [])
+        if session.rows:
+            assert session.cursor[Pane.EPISODES] in {e.key for e in session.rows}
+
+
+def test_the_order_is_held_for_three_seconds_after_a_move_while_values_go_on(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(source="a"), make_pattern(source="b"))
+    session.move(1, now_us)
+    feed(make_pattern(1, source="a"), make_pattern(source="c"), at_us=now_us + SECOND)
+    assert names(session) == ["b", "a"]
+    assert [e.n for e in session.rows] == [1, 2]
+    assert session.waiting == 1
+    assert session.held(now_us + SECOND)
+    session.frame(now_us + HOLD_US)
+    assert names(session) == ["c", "a", "b"]
+    assert session.waiting == 0
+    assert session.selected is not None
+    assert session.selected.source == "a"
+
+
+def test_a_judged_row_leaves_a_filter_only_after_the_hold_and_the_cursor_goes_to_the_next(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(*(make_pattern(source=s) for s in "abc"))
+    session.set_filter("state:new", now_us)
+    session.move(1, now_us)
+    session.judge_selected("confirmed", now_us)
+    session.frame(now_us + SECOND)
+    assert names(session) == ["c", "b", "a"]
+    session.frame(now_us + HOLD_US)
+    assert names(session) == ["c", "a"]
+    assert session.selected is not None
+    assert session.selected.source == "a"
+
+
+def test_the_first_row_is_the_newest_at_once(session: Session, feed: Fold, make_pattern: MakePattern, now_us: int) -> None:
+    feed(make_pattern(source="a"), make_pattern(source="b"))
+    session.move(1, now_us)
+    session.fold(Batch(patterns=[make_pattern(source="c")]), now_us)
+    session.edge(last=False, now_us=now_us)
+    assert session.selected is not None
+    assert session.selected.source == "c"
+    session.edge(last=True, now_us=now_us)
+    assert session.selected.source == "a"
+
+
+def test_moves_stop_at_the_ends(session: Session, feed: Fold, make_pattern: MakePattern, now_us: int) -> None:
+    session.move(1, now_us)
+    feed(make_pattern(source="a"), make_pattern(source="b"))
+    session.move(-5, now_us)
+    assert session.cursor[Pane.EPISODES] == session.rows[0].key
+    session.move(50, now_us)
+    assert session.cursor[Pane.EPISODES] == session.rows[1].key
+
+
+def test_frozen_nothing_moves_and_arrivals_are_counted(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(source="a"))
+    session.toggle_freeze(now_us)
+    feed(make_pattern(1, source="a"), make_pattern(source="b"), at_us=now_us + SECOND)
+    assert [(e.source, e.n) for e in session.rows] == [("a", 1)]
+    assert session.since_freeze == 2
+    assert session.view_us == now_us
+    session.judge_selected("false_positive", now_us)
+    assert session.store.mark(session.rows[0]).verdict == "false_positive", "own verdicts show at once"
+    session.toggle_freeze(now_us)
+    session.frame(now_us + 2 * SECOND + HOLD_US)
+    assert sorted((e.source, e.n) for e in session.rows) == [("a", 2), ("b", 1)]
+    assert session.since_freeze == 0
+
+
+def test_frozen_sources_keep_their_samples(session: Session, now_us: int) -> None:
+    def heard(rate: float, at_us: int) -> None:
+        source = SourceStats(source="host", rate=rate)
+        session.fold(Batch(stats=[EngineStats(engine="main", timestamp="", state="running", sources=[source])]), at_us)
+        session.frame(at_us)
+
+    heard(1.0, now_us)
+    session.toggle_freeze(now_us)
+    heard(9.0, now_us + SECOND)
+    assert [(s.stats.rate, list(s.samples)) for s in session.sources] == [(1.0, [(now_us // SECOND, 1.0)])]
+
+
+def test_undo_takes_back_the_last_verdict_and_shows_its_row(
+    session: Session, feed: Fold, given: list[Feedback], make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(source="a"), make_pattern(source="b"))
+    session.judge_selected("confirmed", now_us)
+    session.move(1, now_us)
+    session.judge_selected("false_positive", now_us + 1)
+    session.move(-1, now_us)
+    session.undo(now_us + 2)
+    assert session.selected is not None
+    assert session.selected.source == "a"
+    assert session.store.mark(session.selected).verdict is None
+    session.undo(now_us + 3)
+    assert session.selected.source == "b"
+    assert [(f.verdict, f.undoes) for f in given[2:]] == [("undo", "verdict-1"), ("undo", "verdict-0")]
+    assert session.reason("undo")
+
+
+def test_undo_of_an_earlier_sessions_own_verdict_under_the_cursor(
+    session: Session, given: list[Feedback], make_pattern: MakePattern, now_us: int
+) -> None:
+    mine, others = make_pattern(source="a"), make_pattern(source="b")
+
+    def verdict(pattern: Pattern, user: str) -> Feedback:
+        return Feedback(
+            feedback_id=f"old-{user}",
+            pattern_id=pattern.pattern_id,
+            verdict="confirmed",
+            timestamp=pattern.timestamp,
+            user=user,
+        )
+
+    session.fold(Batch(past=[Past(mine, verdict(mine, "me")), Past(others, verdict(others, "ann"))]), now_us)
+    session.frame(now_us)
+    session.cursor[Pane.EPISODES] = others.pattern_id
+    assert session.reason("undo"), "another's verdict is not mine to take back"
+    session.cursor[Pane.EPISODES] = mine.pattern_id
+    assert not session.reason("undo")
+    session.undo(now_us)
+    assert [(f.verdict, f.undoes) for f in given] == [("undo", "old-me")]
+
+
+def test_a_filter_that_cannot_be_read_leaves_the_old_one(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(source="a"), make_pattern(source="b"))
+    assert session.set_filter("src:a", now_us)
+    assert not session.set_filter("src:a kind:x", now_us)
+    assert session.filter.text == "src:a"
+    assert "kind" in session.filter_error
+    assert names(session) == ["a"]
+    session.back(now_us)
+    assert names(session) == ["b", "a"]
+    assert session.filter_error == ""
+
+
+def test_an_age_filter_lets_go_as_time_goes_by(session: Session, feed: Fold, make_pattern: MakePattern, now_us: int) -> None:
+    feed(make_pattern(source="a"))
+    session.set_filter("age<1m", now_us)
+    assert names(session) == ["a"]
+    session.frame(now_us + 61 * SECOND)
+    assert names(session) == []
+
+
+def test_sorting(session: Session, feed: Fold, make_pattern: MakePattern, now_us: int) -> None:
+    feed(make_pattern(source="a", confidence=0.7), make_pattern(1, source="a"), make_pattern(source="b", confidence=0.9))
+    session.next_sort(now_us)
+    assert (session.sort_name(Pane.EPISODES), names(session)) == ("score↓", ["b", "a"])
+    session.reverse_sort(now_us)
+    assert (session.sort_name(Pane.EPISODES), names(session)) == ("score↑", ["a", "b"])
+    session.next_sort(now_us)
+    assert (session.sort_name(Pane.EPISODES), names(session)) == ("n↓", ["a", "b"])
+    session.next_sort(now_us)
+    assert (session.sort_name(Pane.EPISODES), names(session)) == ("source↑", ["a", "b"])
+    session.next_sort(now_us)
+    assert (session.sort_name(Pane.EPISODES), names(session)) == ("last↓", ["b", "a"])
+
+
+def test_layers_are_peeled_one_by_one(session: Session, feed: Fold, make_pattern: MakePattern, now_us: int) -> None:
+    feed(make_pattern())
+    source = SourceStats(source="host")
+    session.fold(Batch(stats=[EngineStats(engine="main", timestamp="", state="running", sources=[source])]), now_us)
+    session.frame(now_us)
+    session.show(Pane.SOURCES)
+    session.enter(now_us)
+    assert (session.pane, session.filter.text) == (Pane.EPISODES, "src:host")
+    session.enter(now_us)
+    assert (session.pane, session.zoomed) == (Pane.DETAIL, True)
+    session.back(now_us)
+    assert (session.pane, session.zoomed, session.filter.text) == (Pane.EPISODES, False, "src:host")
+    session.back(now_us)
+    assert session.filter.text == ""
+    session.back(now_us)
+    assert session.pane is Pane.EPISODES
+
+
+def test_actions_that_can_do_nothing_say_why(session: Session, feed: Fold, make_pattern: MakePattern) -> None:
+    assert "no episode" in session.reason("confirm")
+    feed(make_pattern())
+    assert session.reason("confirm") == ""
+    session.show(Pane.SOURCES)
+    assert "press 2" in session.reason("false_positive")
+    assert "no source" in session.reason("enter")
+    session.show(Pane.DETAIL)
+    assert session.reason("confirm") == ""
+    assert "no order" in session.reason("sort")
+
+
+def test_a_refused_verdict_is_said_and_messages_go_after_a_while(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern())
+    session.judge_selected("confirmed", now_us)
+    session.fold(Batch(deliveries=[Delivered("verdict-0", "the stream refuses it")]), now_us)
+    assert session.message is not None
+    assert "the stream refuses it" in session.message.text
+    assert session.store.mark(session.rows[0]).delivery is Delivery.REFUSED
+    session.fold(Batch(), now_us + MESSAGE_US)
+    assert session.message is None
+
+
+def test_a_merge_keeps_the_cursor_on_its_episode(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(0), make_pattern(0, source="b"), make_pattern(480))
+    late = next(e for e in session.rows if e.source == "host" and e.last_us > now_us)
+    session.cursor[Pane.EPISODES] = late.key
+    feed(make_pattern(240))
+    assert session.selected is not None
+    assert (session.selected.source, session.selected.n) == ("host", 3)
+
+
+def test_a_second_thought_replaces_the_first_verdict_even_when_the_peak_has_moved(
+    session: Session, feed: Fold, given: list[Feedback], make_pattern: MakePattern, now_us: int
+) -> None:
+    first = make_pattern(confidence=0.7)
+    feed(first)
+    session.judge_selected("confirmed", now_us)
+    assert "already" in session.reason("confirm")
+    assert not session.reason("false_positive")
+    feed(make_pattern(1, confidence=0.9), at_us=now_us + HOLD_US)
+    session.judge_selected("false_positive", now_us + HOLD_US)
+    assert [f.pattern_id for f in given] == [first.pattern_id, first.pattern_id]
+    assert session.store.mark(session.rows[0]).verdict == "false_positive"

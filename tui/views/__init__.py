@@ -1,0 +1,1 @@
+"""State drawn as lines of toned text: pure functions from values to lines, without Textual."""

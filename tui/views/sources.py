@@ -1,0 +1,138 @@
+"""The list of sources: state, rate, lag, score, open episodes, and the rate of the last minute as a sparkline."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from qraft.model import SourceStats
+from tui.state.session import Pane, Session
+from tui.state.store import IDLE_US, SourceState
+from tui.views.sparkline import sparkline
+from tui.views.text import (
+    Line,
+    Span,
+    Tone,
+    clean,
+    clip,
+    count,
+    duration,
+    fit,
+    fit_middle,
+    quantity,
+    rule,
+    score,
+    span_seconds,
+)
+
+SPARK_SECONDS = 60
+
+
+class Columns(NamedTuple):
+    """Widths of the columns; 0 leaves one out."""
+
+    name: int
+    state: int
+    rate: int
+    lag: int
+    score: int
+    open: int
+    spark: int
+
+
+def columns(width: int) -> Columns:
+    """The columns that fit; lag goes first, then the rate, then the sparkline."""
+    if width >= 62:
+        free = width - 36
+        name = min(24, max(14, free * 3 // 5 - 2))
+        return Columns(name, 9, 5, 5, 5, 4, min(30, free - name - 1))
+    if width >= 54:
+        free = width - 30
+        name = max(12, free // 2)
+        return Columns(name, 9, 5, 0, 5, 4, free - name - 1)
+    return Columns(max(8, width - 31), 9, 5, 0, 5, 4, 0)
+
+
+def title(session: Session, width: int, *, active: bool) -> Line:
+    """The rule above the list."""
+    tone: Tone = "title" if active else "strong"
+    left: list[Span] = [("▸ " if active else " ", tone), ("1 SOURCES", tone)]
+    if session.sources:
+        left.append((f" {len(session.sources)}", "text"))
+    troubled = sum(s.stats.state in ("failed", "retrying") for s in session.sources)
+    if troubled:
+        left.append((f" · {troubled} in trouble", "bad"))
+    left.append((" ", "rule"))
+    return rule(left, [(f"s sort: {session.sort_name(Pane.SOURCES)}", "dim")] if active and width >= 40 else [], width)
+
+
+def header(width: int) -> Line:
+    """Names of the columns."""
+    c = columns(width)
+    cells = [
+        "   " + fit("SOURCE", c.name),
+        fit("STATE", c.state),
+        fit("EV/S", c.rate, right=True),
+        fit("LAG", c.lag, right=True),
+        fit("SCORE", c.score, right=True),
+        fit("OPEN", c.open, right=True),
+        fit("LAST 60 S", c.spark),
+    ]
+    return clip([(" ".join(cell for cell in cells if cell), "dim")], width)
+
+
+def row(session: Session, source: SourceState, width: int, now_us: int) -> Line:
+    """One source, after the cursor's column."""
+    c = columns(width)
+    stats = source.stats
+    engine = session.store.engines.get(source.engine)
+    stale = engine is None or engine.silent(now_us) or not session.store.link.up
+    glyph, word, tone = state(source, session.view_us)
+    if stale and engine is not None:
+        glyph, word, tone = "○", f"stale {span_seconds((now_us - engine.heard_us) / 1e6)}", "warn"
+    known = not stale
+    calm: Tone = "text" if known else "dim"
+    opened = session.open_of.get(stats.source, 0)
+    spans: list[Span] = [
+        (glyph + " ", tone),
+        (fit_middle(clean(stats.source), c.name) + " ", "strong" if known else "dim"),
+        (fit(word, c.state) + " ", tone),
+        (fit(quantity(stats.rate) if known else "—", c.rate, right=True) + " ", calm),
+    ]
+    if c.lag:
+        spans.append(
+            (
+                fit(duration(stats.lag_seconds) if known else "—", c.lag, right=True) + " ",
+                _lag_tone(stats) if known else "dim",
+            )
+        )
+    spans.append((fit(score(stats.score) if stats.warm >= 1 else "—", c.score, right=True) + " ", calm))
+    spans.append((fit(count(opened) if opened else "·", c.open, right=True) + " ", "accent" if opened else "dim"))
+    if c.spark:
+        spans.append((sparkline(source.rates(session.view_us, SPARK_SECONDS), c.spark), "spark" if known else "dim"))
+    return clip(spans, width - 1)
+
+
+def _lag_tone(stats: SourceStats) -> Tone:
+    return "bad" if stats.lag_seconds >= 60 else "warn" if stats.lag_seconds >= 5 else "text"
+
+
+def state(source: SourceState, view_us: int) -> tuple[str, str, Tone]:  # noqa: PLR0911 - one return a state
+    """Glyph, word and tone of a source's state at ``view_us``, the time of the picture."""
+    stats = source.stats
+    match stats.state:
+        case "failed":
+            return "!", "failed", "bad"
+        case "retrying":
+            return "↻", "retrying", "warn"
+        case "paused":
+            return "‖", "paused", "warn"
+        case "finished":
+            return "✓", "finished", "dim"
+        case "starting":
+            return "◌", "starting", "dim"
+        case _:
+            if stats.processed and stats.warm < 1:
+                return "◐", f"warm {int(stats.warm * 100)}%", "accent"
+            if view_us - source.changed_us > IDLE_US:
+                return "○", f"idle {span_seconds((view_us - source.changed_us) / 1e6)}", "dim"
+            return "●", "external" if stats.state == "external" else "running", "good"

@@ -1,0 +1,1 @@
+"""Widgets of Textual's line API; each repaints only lines that changed."""
