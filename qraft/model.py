@@ -144,7 +144,10 @@ class SourceStats(Struct, frozen=True):
 
 
 class StageStats(Struct, frozen=True):
-    """One stage (ingest, preprocess, detect, store) in an engine's statistics; ``reasons`` splits ``dropped``."""
+    """One stage (ingest, preprocess, detect, store) in an engine's statistics.
+
+    ``depth`` is how many events wait in it, ``lag_seconds`` how long the oldest of them has; ``reasons`` splits ``dropped``.
+    """
 
     stage: str
     received: int = 0
@@ -153,6 +156,7 @@ class StageStats(Struct, frozen=True):
     late: int = 0
     seconds: float = 0.0
     depth: int = 0
+    lag_seconds: float = 0.0
     reasons: dict[str, int] = {}
 
 

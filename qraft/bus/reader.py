@@ -105,8 +105,8 @@ class LaneReader:
         self._done = max(self._done, sequence)
         async with translated():
             while self._unacknowledged and self._unacknowledged[0][0] <= sequence:
-                await self._bus.client.publish(self._unacknowledged[0][1], b"+ACK")
-                self._unacknowledged.popleft()
+                _, reply = self._unacknowledged.popleft()
+                await self._bus.client.publish(reply, b"+ACK")
 
     async def close(self) -> None:
         """Ends the subscription; the queue keeps what was not acknowledged."""

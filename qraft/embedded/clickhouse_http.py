@@ -11,6 +11,7 @@ import asyncio
 import email.parser
 import email.policy
 import json
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from qraft.embedded import clickhouse_codec as codec
 from qraft.embedded.clickhouse_engine import Engine, EngineError, Statement
-from qraft.embedded.clickhouse_sql import output_format, streams, waits_for_drop
+from qraft.embedded.clickhouse_sql import output_format, reads, streams, waits_for_drop
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -46,6 +47,7 @@ _CONTENT_TYPES: Final = {
 }
 _BAD_REQUEST: Final = frozenset({6, 25, 26, 27, 36, 38, 41, 42, 43, 53, 62, 69, 70, 72, 117, 130, 321, 456, 457})
 _NOT_FOUND: Final = frozenset({46, 47, 50, 56, 60, 63, 73, 81, 115})
+_UNPRINTABLE: Final = re.compile(r"[^\x21-\x7e]")
 _QUERY_THREADS: Final = 32
 _CANCEL_SECONDS: Final = 0.5
 
@@ -96,6 +98,8 @@ class App:
             ):
                 return await self._plain(send, 200, b"Ok.\n")
             body = await _body(receive)
+            if body is None:
+                return None
             request = await self._in_thread(_understand, scope, headers, body)
         except RefusedError as refused:
             return await self._error(send, refused.status, refused.code, str(refused), "")
@@ -108,7 +112,7 @@ class App:
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
         statement = request.statement
-        gone = asyncio.ensure_future(self._cancel_when_gone(statement.id, receive))
+        gone = asyncio.ensure_future(self._cancel_when_gone(statement, receive))
         try:
             if not request.buffered and streams(statement.text, output_format(statement.text, statement.format)):
                 await self._stream(request, send)
@@ -152,18 +156,19 @@ class App:
         finally:
             await self._in_thread(blocks.close)  # type: ignore[attr-defined]  # a generator, declared as what callers use
 
-    async def _cancel_when_gone(self, statement_id: str, receive: Receive) -> None:
+    async def _cancel_when_gone(self, statement: Statement, receive: Receive) -> None:
+        """Ends a query whose client went; what writes goes on. Not in the threads of the queries, which may all be busy."""
         while (await receive())["type"] != "http.disconnect":
             pass
-        while True:
-            await self._in_thread(self._engine.cancel, statement_id)
+        while reads(statement.text):
+            await asyncio.to_thread(self._engine.cancel, statement.id)
             await asyncio.sleep(_CANCEL_SECONDS)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def _headers(self, statement_id: str, output: str, encoding: str) -> Headers:
-        headers = [*self._common, (b"x-clickhouse-query-id", statement_id.encode("latin-1", "replace"))]
+        headers = [*self._common, (b"x-clickhouse-query-id", statement_id.encode())]
         content = _CONTENT_TYPES.get(output, "text/plain; charset=UTF-8")
         headers.append((b"content-type", content.encode()))
         if output:
@@ -185,7 +190,7 @@ class App:
     async def _error(self, send: Send, status: int, code: int, text: str, statement_id: str) -> None:
         more = [
             (b"x-clickhouse-exception-code", str(code).encode()),
-            (b"x-clickhouse-query-id", statement_id.encode("latin-1", "replace")),
+            (b"x-clickhouse-query-id", statement_id.encode()),
         ]
         await self._plain(send, status, text.encode() + b"\n", more)
 
@@ -202,12 +207,13 @@ def _refuse_strangers(headers: Mapping[str, str]) -> None:
             )
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None when the client went before it was sent, so that half a statement never runs."""
     parts = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b""
+            return None
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)
@@ -241,7 +247,7 @@ def _understand(scope: Scope, headers: Mapping[str, str], body: bytes) -> Reques
     return Request(
         Statement(
             text=statement,
-            id=text.get("query_id") or str(uuid.uuid4()),
+            id=_UNPRINTABLE.sub("?", text.get("query_id", "")) or str(uuid.uuid4()),
             database=text.get("database") or headers.get("x-clickhouse-database", ""),
             format=text.get("default_format") or headers.get("x-clickhouse-format", "") or "TabSeparated",
             settings=settings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from qraft.embedded.guard import PLAIN_EXIT, InUseError, hold
 
 _GRACE_SECONDS = 3
+_OPEN_FILES = 8192
 
 
 async def _serve(path: Path, port: int, max_threads: int, max_memory: int) -> None:
@@ -45,6 +47,14 @@ async def _serve(path: Path, port: int, max_threads: int, max_memory: int) -> No
     engine.close()
 
 
+def _allow_files() -> None:
+    """Raises the limit of open files: some systems start with 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def main() -> None:
     """Serves one directory until SIGTERM."""
     parser = argparse.ArgumentParser(description="Serves an embedded ClickHouse over HTTP on 127.0.0.1.")
@@ -59,6 +69,7 @@ def main() -> None:
     except InUseError as error:
         print(error, file=sys.stderr)
         sys.exit(PLAIN_EXIT)
+    _allow_files()
     os.environ["TZ"] = "UTC"
     asyncio.run(_serve(options.path.resolve(), options.port, options.max_threads, options.max_memory))
     sys.stdout.flush()

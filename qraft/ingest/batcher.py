@@ -80,9 +80,10 @@ class Batcher:
             if not self._sender.done():
                 self._sender.cancel()
                 await asyncio.wait({self._sender})
-        if not cancelled:
-            self._sender.result()
-        elif self._grace and self._sending + self.held:
+        failure = None if self._sender.cancelled() else self._sender.exception()
+        if failure is not None and not cancelled:
+            raise failure
+        if cancelled and self._grace and self._sending + self.held:
             _log.warning("%d items that the bus did not take were given up on leaving", self._sending + self.held)
 
     async def put(self, item: Event | DeadLetter, size: int) -> None:

@@ -244,6 +244,46 @@ async def test_query_ends_when_the_client_goes(clickhouse_url: str) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_insert_goes_on_when_the_client_goes(clickhouse_url: str, database: str) -> None:
+    async with httpx.AsyncClient(base_url=clickhouse_url, timeout=30) as client:
+        await client.post("/", content=f"CREATE DATABASE {database}")
+        await client.post("/", content=f"CREATE TABLE {database}.t (a UInt8) ENGINE = Memory")
+        slow = f"INSERT INTO {database}.t SELECT sleepEachRow(0.1) FROM numbers(8)"
+        insert = asyncio.create_task(client.post("/", content=slow))
+        mine = (
+            f"SELECT count() FROM system.processes WHERE query LIKE '%{database}.t SELECT%' AND query NOT LIKE '%processes%'"
+        )
+        while (await client.post("/", content=mine)).text != "1\n":
+            await asyncio.sleep(0.02)
+        insert.cancel()
+        await asyncio.gather(insert, return_exceptions=True)
+        while (await client.post("/", content=mine)).text != "0\n":
+            await asyncio.sleep(0.02)
+        assert (await client.post("/", content=f"SELECT count() FROM {database}.t")).text == "8\n"
+
+
+async def test_half_a_statement_never_runs(clickhouse_url: str, database: str) -> None:
+    """A client that goes before its body is there has asked for nothing, even where the query stands in the URL."""
+    address = httpx.URL(clickhouse_url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(
+        f"POST /?query=CREATE+DATABASE+{database} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n--".encode()
+    )
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    assert await reader.read() == b""
+    async with httpx.AsyncClient(base_url=clickhouse_url) as client:
+        for _ in range(5):
+            assert (await client.post("/", content=f"EXISTS DATABASE {database}")).text == "0\n"
+
+
+def test_query_id_cannot_split_the_headers(db: httpx.Client) -> None:
+    answer = db.post("/", params={"query_id": "a\r\nx-evil: 1"}, content="SELECT 1")
+    assert answer.headers["x-clickhouse-query-id"] == "a??x-evil:?1"
+    assert "x-evil" not in answer.headers
+
+
 def test_error_after_the_answer_has_begun(client: Client) -> None:
     sql = "SELECT number, throwIf(number = 900000) FROM numbers(1000000)"
     with pytest.raises(StreamFailureError, match="throwIf"), client.query_row_block_stream(sql) as blocks:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from typing import Any
 
@@ -169,6 +170,17 @@ async def test_a_blocked_sink_does_not_hold_up_a_cancellation_for_ever(sink: Any
         await _cancelled(sink, 0.05)
     assert "5 items that the bus did not take were given up" in caplog.text
     assert sink.events == []
+
+
+async def test_a_sink_that_fails_on_leaving_does_not_hide_the_cancellation(
+    sink: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink.fault = ConnectionError("bus gone")
+    await _cancelled(sink, 5.0)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == [
+        "5 items that the bus did not take were given up on leaving"
+    ]
 
 
 async def test_a_source_that_can_resume_drops_its_queue_at_once(sink: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,66 @@
+"""All detectors of one entity of one source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from qraft.config.settings import DetectSettings
+from qraft.detect.adwin import AdwinDrift
+from qraft.detect.base import Detector, Judgement
+from qraft.detect.clusters import ClusterChange
+from qraft.detect.ddm import DdmDrift
+from qraft.detect.forest import ForestAnomaly
+from qraft.detect.track import Tracks
+
+DETECTORS: Final = ("adwin", "ddm", "forest", "clusters")
+"""Names of the detectors, in the order in which they judge a row."""
+
+
+class Verdict(NamedTuple):
+    """What the detectors say of one row together: the largest onset of an anomaly, the largest state, the largest onset of
+    a change, the mean share of warm-up done, and the judgements that raise a pattern.
+    """
+
+    anomaly: float
+    abnormal: float
+    change: float
+    warm: float
+    raised: list[tuple[Detector, Judgement]]
+
+
+_NONE: Final[list[tuple[Detector, Judgement]]] = []
+
+
+class EntityDetectors:
+    """Judges one entity's rows in order. The whole object is picklable."""
+
+    def __init__(self, settings: DetectSettings) -> None:
+        self._tracks = Tracks()
+        self._detectors: list[Detector] = []
+        if settings.adwin.enabled:
+            self._detectors.append(AdwinDrift(settings.adwin, self._tracks))
+        if settings.ddm.enabled:
+            self._detectors.append(DdmDrift(settings.ddm, self._tracks))
+        if settings.forest.enabled:
+            self._detectors.append(ForestAnomaly(settings.forest, self._tracks))
+        if settings.clusters.enabled:
+            self._detectors.append(ClusterChange(settings.clusters, self._tracks))
+
+    def step(self, time_us: int, row: Mapping[str, float], lines: Mapping[str, float]) -> Verdict:
+        """Judges one row by every detector, then learns it. ``lines``: the alert line by detector name."""
+        self._tracks.update(row)
+        anomaly = abnormal = change = warm = 0.0
+        raised = _NONE
+        for detector in self._detectors:
+            judgement = detector.step(time_us, row, lines[detector.name])
+            onset, state, ready, finding = judgement
+            warm += ready
+            if detector.type == "anomaly":
+                anomaly = max(anomaly, onset)
+            elif onset > change:
+                change = onset
+            abnormal = max(abnormal, state)
+            if finding is not None:
+                raised = [*raised, (detector, judgement)]
+        return Verdict(anomaly, abnormal, change, warm / max(len(self._detectors), 1), raised)

@@ -1,0 +1,1 @@
+"""The daemon: ingest → bus → pipeline → store."""

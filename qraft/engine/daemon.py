@@ -1,0 +1,126 @@
+"""`qraft engine`: the headless daemon as a process: servers, signals, run.json, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from qraft.bus import Bus, BusUnavailable
+from qraft.config import RunInfo, Settings, read_run, remove_run, write_run
+from qraft.engine.engine import Engine
+from qraft.engine.runtime import set_up_logging, stop_on_signals
+from qraft.engine.servers import Servers, start_servers
+from qraft.ingest.base import wall_clock
+from qraft.metrics import MetricsServer
+from qraft.model import iso_from_us
+from qraft.store import Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+CONNECT_RETRY_SECONDS = 1.0
+
+
+def run(settings: Settings, *, data_dir: Path, password: str = "") -> int:
+    """Runs the engine until SIGTERM or SIGINT; 0 when it ended in order.
+
+    Servers that the configuration calls "embedded" are those of the instance that runs under ``data_dir``, or, where none
+    does, children of this process.
+
+    Raises:
+        ChildError: an embedded server could not be started.
+        BusRejected: the event stream was made for another number of partitions.
+    """
+    set_up_logging(settings.engine.log_level)
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        return uvloop.run(_run(settings, data_dir, password))
+    return asyncio.run(_run(settings, data_dir, password))
+
+
+async def _run(settings: Settings, data_dir: Path, password: str) -> int:
+    stop = stop_on_signals()
+    async with _servers(settings, data_dir) as servers:
+        bus = await _connect_bus(servers.nats_url, stop)
+        if bus is None:
+            return 0
+        try:
+            store = await _connect_store(settings, servers.clickhouse_url, password, stop)
+            if store is None:
+                return 0
+            try:
+                await _serve(Engine(settings, bus, store), settings, servers, data_dir, stop)
+            finally:
+                await store.close()
+        finally:
+            await bus.close()
+    return 0
+
+
+async def _serve(engine: Engine, settings: Settings, servers: Servers, data_dir: Path, stop: asyncio.Event) -> None:
+    metrics = MetricsServer(settings.metrics.host, settings.metrics.port, engine.meters.stats)
+    try:
+        present = read_run(data_dir) or RunInfo(
+            nats_url=servers.nats_url, clickhouse_url=servers.clickhouse_url, started=iso_from_us(wall_clock())
+        )
+        write_run(
+            data_dir,
+            msgspec.structs.replace(
+                present,
+                pids={**present.pids, "engine": os.getpid()},
+                metrics_url=metrics.url,
+                engine=settings.engine.name,
+                database=settings.clickhouse.database,
+            ),
+        )
+        try:
+            await engine.run(stop)
+        finally:
+            if set(present.pids) <= {"engine"}:
+                remove_run(data_dir)
+    finally:
+        metrics.close()
+
+
+@contextlib.asynccontextmanager
+async def _servers(settings: Settings, data_dir: Path) -> AsyncIterator[Servers]:
+    present = read_run(data_dir)
+    async with start_servers(
+        settings,
+        data_dir,
+        nats_url=present.nats_url if present is not None else "",
+        clickhouse_url=present.clickhouse_url if present is not None else "",
+    ) as servers:
+        yield servers
+
+
+async def _connect_bus(url: str, stop: asyncio.Event) -> Bus | None:
+    while not stop.is_set():
+        try:
+            return await Bus.connect(url, name="engine")
+        except BusUnavailable as error:
+            log.warning("waiting for NATS: %s", error)
+            await _pause(stop)
+    return None
+
+
+async def _connect_store(settings: Settings, url: str, password: str, stop: asyncio.Event) -> Store | None:
+    clickhouse = settings.clickhouse
+    while not stop.is_set():
+        try:
+            return await Store.connect(url, database=clickhouse.database, user=clickhouse.user, password=password)
+        except StoreUnavailable as error:
+            log.warning("waiting for ClickHouse: %s", error)
+            await _pause(stop)
+    return None
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), CONNECT_RETRY_SECONDS)

@@ -1,0 +1,328 @@
+"""One partition: reads its messages in order, drives one pipeline, publishes what it finds, and commits at barriers.
+
+A barrier, in this order: the extent of the block is noted; the block is stored under a token made of that extent; the
+snapshot of the pipeline after its last message is stored; the messages are acknowledged. A restart loads the snapshot and
+reads on behind it; when a noted block was not finished, it cuts the same block again, and the store drops what it has. So a
+kill at any instant leaves, in the end, the tables of an undisturbed run.
+
+Committing goes on beside reading: while one block is stored, the next fills up, to ``barrier_rows``; then the lane waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from qraft.bus import Barrier, BusError, BusUnavailable, Delivery, LaneReader, Publisher, Recovery, Snapshot
+from qraft.bus.codec import decode_message
+from qraft.bus.subjects import EVENTS_STREAM
+from qraft.config import Settings
+from qraft.engine.meters import Meters
+from qraft.model import CleanEvent, DeadLetter, Event, Feedback, Pattern
+from qraft.pipeline import Pipeline
+from qraft.store import Block, RawRow, Store, StoreError, StoreUnavailable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+P = ParamSpec("P")
+
+STEP_EVENTS = 256
+"""Events a step takes at most: small enough that a pattern is on the bus soon, large enough that the overhead is nothing."""
+IDLE_SECONDS = 1.0
+MOMENT_SECONDS = 0.02
+RETRY_FIRST, RETRY_MOST = 0.1, 2.0
+
+
+@dataclass(slots=True)
+class _OpenBlock:
+    """What was processed since the last barrier, not yet stored."""
+
+    last: int = 0
+    first_us: int = 0
+    arrived_us: int = 0
+    opened: float = 0.0
+    raw: list[RawRow] = field(default_factory=list)
+    clean: list[CleanEvent] = field(default_factory=list)
+    patterns: list[Pattern] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    cursors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return len(self.raw) + len(self.dead) + len(self.feedback)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A block with the snapshot after it, ready to be committed."""
+
+    block: Block
+    last: int
+    first: int
+    state: bytes
+    cursors: dict[str, str]
+
+
+class Lane:
+    """The worker of one partition."""
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        settings: Settings,
+        reader: LaneReader,
+        publisher: Publisher,
+        recovery: Recovery,
+        store: Store,
+        meters: Meters,
+        executor: Executor,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._partition = partition
+        self._settings = settings
+        self._reader, self._publisher, self._recovery, self._store = reader, publisher, recovery, store
+        self._meters = meters
+        self._executor = executor
+        self._monotonic = monotonic
+        self._name = f"lane {partition}"
+        self._pipeline = Pipeline(settings, stopwatch=monotonic)
+        self._open = _OpenBlock()
+        self._done = 0
+        self._again_until = 0
+        self._commit_queue: asyncio.Queue[_Cut] = asyncio.Queue(1)
+        self._committing = False
+        self._batch: list[Event | Feedback] = []
+        self._origins: list[Delivery] = []
+        self._asked: list[asyncio.Future[None]] = []
+        self._promised: list[asyncio.Future[None]] = []
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Works until :meth:`stop`; then commits what was processed and returns."""
+        await self._recover()
+        async with asyncio.TaskGroup() as group:
+            committer = group.create_task(self._commit_all())
+            await self._process_all()
+            await self._commit_queue.join()
+            committer.cancel()
+
+    def stop(self) -> None:
+        """Lets the lane end after what it has at hand."""
+        self._stopping = True
+
+    def lines(self) -> dict[str, dict[str, float]]:
+        """The alert line of every detector of every source of this partition."""
+        return self._pipeline.lines()
+
+    async def barrier(self) -> None:
+        """Returns once all that was processed before this call is stored and acknowledged."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked.append(done)
+        await done
+
+    async def _recover(self) -> None:
+        snapshot = await self._persist("NATS", lambda: self._recovery.load_snapshot(self._partition))
+        if snapshot is not None:
+            try:
+                await self._compute(self._pipeline.restore, snapshot.state)
+            except ValueError as error:
+                log.warning("%s: %s; its detectors start anew", self._name, error)
+            self._done = snapshot.last
+        under_way = await self._persist("NATS", lambda: self._recovery.load_barrier(self._partition))
+        if under_way is not None and under_way.last > self._done:
+            self._again_until = under_way.last
+        self._reader.start_after(self._done)
+
+    async def _process_all(self) -> None:
+        while not self._stopping:
+            for delivery in await self._read():
+                if self._again_until and delivery.sequence > self._again_until:
+                    await self._cut()  # what was noted before the restart ends between two messages that are left
+                await self._take(delivery)
+                if self._cut_due():
+                    await self._cut()
+            await self._step_rest()
+            self._meters.pending[self._partition] = self._reader.pending
+            if self._cut_due():
+                await self._cut()
+            self._answer_askers()
+        await self._cut()
+
+    async def _read(self) -> list[Delivery]:
+        try:
+            deliveries = await self._reader.next(self._time_left())
+        except BusError as error:
+            self._meters.wait(self._name, str(error))
+            await asyncio.sleep(RETRY_FIRST if isinstance(error, BusUnavailable) else RETRY_MOST)
+            return []
+        self._meters.wait(self._name, "")
+        if not deliveries:
+            self._meters.behind_us[self._partition] = 0
+        return deliveries
+
+    def _time_left(self) -> float:
+        if self._open.last <= self._done:
+            return IDLE_SECONDS
+        until_due = self._open.opened + self._settings.engine.barrier_seconds - self._monotonic()
+        return min(IDLE_SECONDS, max(MOMENT_SECONDS, until_due))
+
+    def _cut_due(self) -> bool:
+        if self._open.last <= self._done:
+            return False
+        if self._again_until:
+            return self._open.last >= self._again_until
+        if self._open.rows + len(self._batch) >= self._settings.engine.barrier_rows:
+            return True
+        due = self._monotonic() - self._open.opened >= self._settings.engine.barrier_seconds
+        return (due or bool(self._asked)) and not self._committing
+
+    def _answer_askers(self) -> None:
+        """Who asked for a barrier waits for the commit under way, if there is one."""
+        if self._open.last <= self._done:
+            self._promised += self._asked
+            self._asked = []
+            self._keep_promises()
+
+    def _keep_promises(self) -> None:
+        if not self._committing:
+            for promise in self._promised:
+                if not promise.done():
+                    promise.set_result(None)
+            self._promised = []
+
+    async def _take(self, delivery: Delivery) -> None:
+        arrived = delivery.arrived_us
+        if not self._open.last:
+            self._open.opened, self._open.first_us = self._monotonic(), arrived
+            if not self._committing:
+                self._meters.unstored_us[self._partition] = arrived
+        for item in decode_message(delivery.subject, delivery.data, sequence=delivery.sequence, arrived_us=arrived):
+            if isinstance(item, DeadLetter):
+                self._bury(item)
+                continue
+            self._batch.append(item)
+            self._origins.append(delivery)
+            if len(self._batch) >= STEP_EVENTS:
+                await self._step_rest()
+        self._meters.behind_us[self._partition] = arrived
+        self._open.last, self._open.arrived_us = delivery.sequence, arrived
+
+    def _bury(self, letter: DeadLetter) -> None:
+        self._open.dead.append(letter)
+        self._meters.source(letter.source).dead += 1
+        if letter.stage == "bus":
+            self._meters.preprocess.received += 1
+            self._meters.preprocess.dropped["dead"] += 1
+
+    async def _step_rest(self) -> None:
+        batch, self._batch = self._batch, []
+        origins, self._origins = self._origins, []
+        if not batch:
+            return
+        begun, before = self._monotonic(), self._pipeline.preprocess_seconds
+        result = await self._compute(self._pipeline.step, batch)
+        preprocess = self._pipeline.preprocess_seconds - before
+        self._meters.preprocess.seconds += preprocess
+        self._meters.detect.seconds += self._monotonic() - begun - preprocess
+        if result.patterns:
+            await self._publisher.patterns(result.patterns, lambda reason: self._meters.wait(self._name, reason))
+        events = [(item, origin) for item, origin in zip(batch, origins, strict=True) if isinstance(item, Event)]
+        repeats = {id(event) for event in result.duplicates}
+        block = self._open
+        kept = [
+            RawRow(event, self._partition, origin.sequence, origin.arrived_us)
+            for event, origin in events
+            if id(event) not in repeats
+        ]
+        block.raw += kept
+        self._meters.store.depth += len(kept)
+        block.clean += result.clean
+        block.patterns += result.patterns
+        block.feedback += result.feedback
+        block.dead += result.dead
+        block.cursors.update((e.source, str(e.meta["cursor"])) for e, _ in events if "cursor" in e.meta)
+        for name in {event.source for event, _ in events}:
+            self._meters.source(name).entities = self._pipeline.entities(name)
+        self._meters.count_step([(event, origin.arrived_us) for event, origin in events], result)
+
+    async def _cut(self) -> None:
+        """Hands the open block to the committer; waits while the one before is still under way."""
+        await self._step_rest()
+        self._again_until = 0
+        if self._open.last <= self._done:
+            return
+        block, self._open = self._open, _OpenBlock()
+        state = await self._compute(self._pipeline.snapshot)
+        first = self._done + 1
+        self._done = block.last
+        self._committing = True
+        await self._commit_queue.put(
+            _Cut(
+                block=Block(
+                    token=f"{EVENTS_STREAM}:{self._partition}:{first}-{block.last}",
+                    raw=block.raw,
+                    clean=block.clean,
+                    patterns=block.patterns,
+                    feedback=block.feedback,
+                    dead=block.dead,
+                    ingested_at=block.arrived_us,
+                ),
+                first=first,
+                last=block.last,
+                state=state,
+                cursors=block.cursors,
+            )
+        )
+
+    async def _commit_all(self) -> None:
+        while True:
+            cut = await self._commit_queue.get()
+            await self._commit(cut)
+            self._commit_queue.task_done()
+            self._committing = not self._commit_queue.empty()
+            self._meters.unstored_us[self._partition] = self._open.first_us
+            self._keep_promises()
+
+    async def _commit(self, cut: _Cut) -> None:
+        partition, recovery, meters = self._partition, self._recovery, self._meters
+        rows = len(cut.block.raw)
+        await self._persist("NATS", lambda: recovery.save_barrier(partition, Barrier(cut.first, cut.last)))
+        meters.store.received += rows
+        with meters.timed(meters.store):
+            await self._persist("ClickHouse", lambda: self._store.write(cut.block))
+        await self._persist("NATS", lambda: recovery.save_snapshot(partition, Snapshot(cut.last, cut.state)))
+        for source, cursor in cut.cursors.items():
+            await self._persist("NATS", lambda s=source, c=cursor: recovery.save_cursor(s, c))  # type: ignore[misc]
+        await self._persist("NATS", lambda: self._reader.acknowledge(cut.last))
+        meters.store.sent += rows
+        meters.store.depth -= rows
+
+    async def _persist(self, part: str, act: Callable[[], Awaitable[T]]) -> T:
+        """Does what must be done before the lane may go on, as often as it takes, and says that it waits."""
+        delay, waited = RETRY_FIRST, False
+        while True:
+            try:
+                result = await act()
+            except (BusError, StoreError) as error:
+                if not waited or not isinstance(error, BusUnavailable | StoreUnavailable):
+                    log.warning("%s waits for %s: %s", self._name, part, error)
+                waited = True
+                self._meters.wait(f"{self._name} {part}", f"waiting for {part}: {error}")
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, RETRY_MOST)
+            else:
+                if waited:
+                    log.info("%s goes on: %s is back", self._name, part)
+                    self._meters.wait(f"{self._name} {part}", "")
+                return result
+
+    async def _compute(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs the pipeline off the event loop, so that heartbeats and status go on meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(act, *args, **kwargs))

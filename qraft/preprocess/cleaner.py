@@ -1,0 +1,158 @@
+"""One source's events made into rows: repeats and late ones set aside, unusable ones explained."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import deque
+from enum import Enum
+from typing import Any, Final
+
+from qraft.config.settings import SourceSettings
+from qraft.model import CleanEvent, DeadLetter, Event, derive_id, encode, iso_from_us
+from qraft.preprocess.fields import FieldFilter, lookup, numeric_fields
+from qraft.preprocess.times import EARLIEST_US, parse_time
+
+REMEMBERED_IDS: Final = 16_384
+"""How many of a source's most recent event ids are known, to find repeats."""
+
+_MAX_ENTITY_LENGTH: Final = 256
+
+
+class Rejected(Enum):
+    """Why an event is not judged although nothing is wrong with it."""
+
+    LATE = "late"
+    DUPLICATE = "duplicate"
+
+
+class Cleaner:
+    """Takes one source's events in order.
+
+    The watermark is the second largest time seen, so that one event from the future does not make all that follow late.
+    Repeats are found by a 64-bit digest of their id.
+
+    Attributes:
+        dropped: numeric fields dropped since the start because they were not finite or out of range.
+    """
+
+    def __init__(self, source: str, settings: SourceSettings) -> None:
+        self._source = source
+        self.dropped = 0
+        self._largest = EARLIEST_US
+        self._watermark = EARLIEST_US
+        self._recent: deque[int] = deque()
+        self._known: set[int] = set()
+        self.configure(settings)
+
+    def configure(self, settings: SourceSettings) -> None:
+        """Takes new settings; what was seen stays known."""
+        self._time = settings.time
+        self._entity = settings.entity
+        self._lateness = round(settings.allowed_lateness_seconds * 1_000_000)
+        self._fields = list(settings.fields)
+        self._watched = FieldFilter(settings.fields, settings.exclude, (settings.time, settings.entity))
+
+    def take(self, event: Event) -> CleanEvent | DeadLetter | Rejected:
+        """The event as a row, or why there is none."""
+        if self._repeated(event.event_id):
+            return Rejected.DUPLICATE
+        payload: object = event.payload
+        if not isinstance(payload, dict):
+            return self._dead(event, f"the payload is {type(payload).__name__}, not an object")
+        try:
+            time_us = self._read_time(event.timestamp, payload)
+        except ValueError as error:
+            return self._dead(event, str(error))
+        fields, dropped = numeric_fields(payload, self._watched)
+        self.dropped += dropped
+        if not fields and not dropped and not self._gap(payload):
+            return self._dead(event, self._no_numbers())
+        if time_us < self._watermark - self._lateness:
+            return Rejected.LATE
+        if time_us > self._watermark:
+            self._watermark, self._largest = min(time_us, self._largest), max(time_us, self._largest)
+        entity = _entity_name(lookup(payload, self._entity)) if self._entity else ""
+        return CleanEvent(event_id=event.event_id, source=self._source, entity=entity, time_us=time_us, fields=fields)
+
+    def state(self) -> dict[str, Any]:
+        """What was seen, as plain values; the settings are no part of it."""
+        return {
+            "dropped": self.dropped,
+            "largest": self._largest,
+            "watermark": self._watermark,
+            "recent": array("Q", self._recent).tobytes(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Takes up what `state` gave."""
+        self.dropped = state["dropped"]
+        self._largest = state["largest"]
+        self._watermark = state["watermark"]
+        recent = array("Q")
+        recent.frombytes(state["recent"])
+        self._recent = deque(recent)
+        self._known = set(recent)
+
+    def forget_time(self) -> None:
+        """Lets the watermark start again, as when another field holds the time."""
+        self._largest = self._watermark = EARLIEST_US
+
+    def _repeated(self, event_id: str) -> bool:
+        digest = int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=8).digest(), "little")
+        if digest in self._known:
+            return True
+        self._known.add(digest)
+        self._recent.append(digest)
+        if len(self._recent) > REMEMBERED_IDS:
+            self._known.discard(self._recent.popleft())
+        return False
+
+    def _read_time(self, stamp: str, payload: dict[str, Any]) -> int:
+        if not self._time:
+            try:
+                return parse_time(stamp)
+            except ValueError as error:
+                raise ValueError(f"timestamp: {error}") from None
+        value = lookup(payload, self._time)
+        if value is None:
+            raise ValueError(f"the payload has no time field {self._time!r}")
+        try:
+            return parse_time(value)
+        except ValueError as error:
+            raise ValueError(f"time field {self._time!r}: {error}") from None
+
+    def _gap(self, payload: dict[str, Any]) -> bool:
+        """Whether null stands where a number could: a reading that is missing, not a message of another kind."""
+        return any(value is None and self._watched(str(key)) for key, value in payload.items())
+
+    def _no_numbers(self) -> str:
+        if self._fields:
+            return f"the payload has none of the watched fields ({', '.join(self._fields[:8])}) as a number"
+        return "the payload has no numeric field"
+
+    def _dead(self, event: Event, reason: str) -> DeadLetter:
+        try:
+            stamp = iso_from_us(parse_time(event.timestamp))
+        except ValueError:
+            stamp = iso_from_us(max(self._watermark, 0))
+        try:
+            original = encode(event)
+        except (TypeError, ValueError, OverflowError):
+            original = repr(event).encode(errors="replace")
+        return DeadLetter(
+            dead_id=derive_id("dead", "preprocess", event.source, event.event_id),
+            source=event.source,
+            timestamp=stamp,
+            stage="preprocess",
+            reason=reason,
+            original=original,
+        )
+
+
+def _entity_name(value: object) -> str:
+    if isinstance(value, str):
+        return value[:_MAX_ENTITY_LENGTH]
+    if isinstance(value, int | float):
+        return str(value)
+    return ""
