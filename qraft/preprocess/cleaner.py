@@ -16,6 +16,9 @@ from qraft.preprocess.times import EARLIEST_US, parse_time
 REMEMBERED_IDS: Final = 16_384
 """How many of a source's most recent event ids are known, to find repeats."""
 
+ROW_NUMBER: Final = "row"
+"""As ``time``, where no such field exists: whoever read the row has put its number into the timestamp."""
+
 _MAX_ENTITY_LENGTH: Final = 256
 
 
@@ -109,12 +112,12 @@ class Cleaner:
         return False
 
     def _read_time(self, stamp: str, payload: dict[str, Any]) -> int:
-        if not self._time:
+        value = lookup(payload, self._time) if self._time else None
+        if not self._time or (value is None and self._time == ROW_NUMBER):
             try:
                 return parse_time(stamp)
             except ValueError as error:
                 raise ValueError(f"timestamp: {error}") from None
-        value = lookup(payload, self._time)
         if value is None:
             raise ValueError(f"the payload has no time field {self._time!r}")
         try:
@@ -123,8 +126,8 @@ class Cleaner:
             raise ValueError(f"time field {self._time!r}: {error}") from None
 
     def _gap(self, payload: dict[str, Any]) -> bool:
-        """Whether null stands where a number could: a reading that is missing, not a message of another kind."""
-        return any(value is None and self._watched(str(key)) for key, value in payload.items())
+        """Whether nothing stands where a number could: a reading that is missing, not a message of another kind."""
+        return any(value in (None, "") and self._watched(str(key)) for key, value in payload.items())
 
     def _no_numbers(self) -> str:
         if self._fields:
