@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +24,7 @@ from qraft.bus.subjects import EVENTS_STREAM
 from qraft.config import Settings
 from qraft.engine.meters import Meters
 from qraft.model import CleanEvent, DeadLetter, Event, Feedback, Pattern
-from qraft.pipeline import Pipeline
+from qraft.pipeline import Pipeline, Result
 from qraft.store import Block, RawRow, Store, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -226,11 +226,7 @@ class Lane:
         origins, self._origins = self._origins, []
         if not batch:
             return
-        begun, before = self._monotonic(), self._pipeline.preprocess_seconds
-        result = await self._compute(self._pipeline.step, batch)
-        preprocess = self._pipeline.preprocess_seconds - before
-        self._meters.preprocess.seconds += preprocess
-        self._meters.detect.seconds += self._monotonic() - begun - preprocess
+        result = await self._compute(self._timed_step, batch)
         if result.patterns:
             await self._publisher.patterns(result.patterns, lambda reason: self._meters.wait(self._name, reason))
         events = [(item, origin) for item, origin in zip(batch, origins, strict=True) if isinstance(item, Event)]
@@ -251,6 +247,14 @@ class Lane:
         for name in {event.source for event, _ in events}:
             self._meters.source(name).entities = self._pipeline.entities(name)
         self._meters.count_step([(event, origin.arrived_us) for event, origin in events], result)
+
+    def _timed_step(self, batch: Sequence[Event | Feedback]) -> Result:
+        begun, before = self._monotonic(), self._pipeline.preprocess_seconds
+        result = self._pipeline.step(batch)
+        preprocess = self._pipeline.preprocess_seconds - before
+        self._meters.preprocess.seconds += preprocess
+        self._meters.detect.seconds += self._monotonic() - begun - preprocess
+        return result
 
     async def _cut(self) -> None:
         """Hands the open block to the committer; waits while the one before is still under way."""

@@ -54,7 +54,7 @@ class SourceMeter:
 
 
 class Meters:
-    """Every count of one engine. Owned by the event loop; other threads only read."""
+    """Every count of one engine. The event loop writes; the pipeline thread adds its stages' seconds; others only read."""
 
     def __init__(self, engine: str, *, monotonic: Callable[[], float], now_us: Callable[[], int]) -> None:
         self._engine = engine
