@@ -32,7 +32,7 @@ def read_run(data_dir: Path) -> RunInfo | None:
         info = msgspec.json.decode(run_path(data_dir).read_bytes(), type=RunInfo)
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return None
-    return info if info.pids and any(map(_alive, info.pids.values())) else None
+    return info if info.pids and any(map(alive, info.pids.values())) else None
 
 
 def write_run(data_dir: Path, info: RunInfo) -> None:
@@ -48,7 +48,8 @@ def remove_run(data_dir: Path) -> None:
     run_path(data_dir).unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process with this id is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

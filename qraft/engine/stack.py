@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from qraft.config import RunInfo, Settings, read_run, remove_run, write_run
+from qraft.config import RunInfo, Settings, alive, read_run, remove_run, write_run
 from qraft.embedded.process import Child, ChildError, free_port, start
 from qraft.engine.servers import start_embedded_clickhouse, start_embedded_nats
 from qraft.ingest.base import wall_clock
@@ -31,6 +31,9 @@ READY_SECONDS = 60.0
 RESTART_FIRST, RESTART_MOST = 0.2, 10.0
 STEADY_SECONDS = 30.0
 """A child that lived so long is restarted at once; one that keeps dying is restarted ever more slowly."""
+
+VACANT_SECONDS = 40.0
+"""How long the parts of a killed instance may take to store what they hold and end."""
 
 Say = Callable[[str], None]
 
@@ -183,10 +186,7 @@ async def running(settings: Settings, config: Path, data_dir: Path, say: Say) ->
         AlreadyRunning: another instance runs on this data directory.
         ChildError: a part could not be started.
     """
-    present = read_run(data_dir)
-    if present is not None:
-        pid = present.pids.get("up") or present.pids.get("engine")
-        raise AlreadyRunning(f"an instance (pid {pid}) already runs on {data_dir}; see `qraft status`")
+    await _vacant(data_dir, say)
     stack = Stack(settings, config, data_dir, say)
     watcher: asyncio.Task[None] | None = None
     try:
@@ -199,6 +199,22 @@ async def running(settings: Settings, config: Path, data_dir: Path, say: Say) ->
             with contextlib.suppress(asyncio.CancelledError):
                 await watcher
         await asyncio.shield(stack.stop())
+
+
+async def _vacant(data_dir: Path, say: Say) -> None:
+    """Returns once nothing runs on a data directory: the parts of an instance that was killed take a moment to end."""
+    deadline = asyncio.get_running_loop().time() + VACANT_SECONDS
+    told = False
+    while (present := read_run(data_dir)) is not None:
+        owner = present.pids.get("up") or present.pids.get("engine", 0)
+        if alive(owner) or asyncio.get_running_loop().time() > deadline:
+            named = {name: pid for name, pid in present.pids.items() if alive(pid)}
+            parts = ", ".join(f"{name} {pid}" for name, pid in named.items())
+            raise AlreadyRunning(f"an instance already runs on {data_dir} (process ids: {parts}); see `qraft status`")
+        if not told:
+            say("waiting for an instance that was killed to end")
+            told = True
+        await asyncio.sleep(0.2)
 
 
 async def in_front(arguments: list[str], stop: asyncio.Event) -> int:
