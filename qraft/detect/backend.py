@@ -94,8 +94,9 @@ class RiverDdm:
 
 
 class _Tree:
-    """One half-space tree: its splits (shared), the rows of this window by leaf, the masses of the window before, and each leaf's
-    share of the score as far as it was asked for (-1 else). Nodes are numbered from 1, the children of i are 2i and 2i + 1.
+    """One half-space tree: its splits (shared), the rows of this window by leaf, the masses of the window before, and each
+    leaf's share of the score as far as it was asked for (-1 else). Nodes are numbered from 1; the children of node i are 2i
+    and 2i + 1.
     """
 
     __slots__ = ("counts", "features", "masses", "shares", "thresholds")
@@ -135,9 +136,9 @@ class _Tree:
 class HalfSpaceForest:
     """Half-Space Trees (Tan, Ting & Liu 2011): River's trees and River's scores, bit for bit, walked over flat lists.
 
-    A tree is complete, so a row's leaf is found by one comparison a level, and a leaf's share of the score is the same for the
-    whole window: it is worked out at the first visit. Only leaves are counted; the masses of the nodes above are sums of
-    them. The splits depend on nothing but the arguments; a pickle holds the counts.
+    A tree is complete, so a row's leaf is found by one comparison a level, and a leaf's share of the score is the same for
+    the whole window: it is worked out at the first visit. Only leaves are counted; the masses of the nodes above are sums
+    of them. The splits depend on nothing but the arguments; a pickle holds the counts.
     """
 
     def __init__(self, fields: int, trees: int, height: int, window: int, seed: int) -> None:
@@ -181,7 +182,7 @@ class HalfSpaceForest:
         return 1.0 - sum([self._share(tree, tree.leaf(x)) for tree in self._trees]) / self._largest
 
     def _share(self, tree: _Tree, leaf: int) -> int:
-        """Mass times 2 to the depth, summed down to the leaf or to the first node that holds less than a tenth of the window."""
+        """Mass times 2 to the depth, summed down to the leaf or to the first node with less than a tenth of the window."""
         least = 0.1 * self._window
         share = 0
         for depth in range(self._height + 1):

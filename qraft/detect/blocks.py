@@ -188,7 +188,7 @@ _NO_MOVE: Final = Move(0, 0, 0.0, 0.0)
 
 
 def _scatter(counts: Floats, sums: Floats, mean: Floats, seen: npt.NDArray[np.bool_]) -> Floats:
-    """Variance of the blocks' means around ``mean``, by cluster and field, over the blocks in ``seen``; 0 where they are too few."""
+    """Variance of the blocks' means around ``mean`` by cluster and field, over the blocks in ``seen``; 0 where too few."""
     number = seen.sum(axis=0)
     gaps = (sums / np.maximum(counts, 1.0)[:, :, None] - mean) * seen[:, :, None]
     variance: Floats = (gaps * gaps).sum(axis=0) / np.maximum(number - 1, 1)[:, None]

@@ -28,7 +28,7 @@ _SETTLING: Final = 30
 
 
 class AgingDdm:
-    """River's DDM, started again at intervals; a young one runs along before it takes over, so that there is no blind time."""
+    """River's DDM, started again at intervals; a young one runs along before it takes over, so there is no blind time."""
 
     __slots__ = ("_age", "_old", "_threshold", "_young")
 

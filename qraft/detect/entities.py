@@ -41,7 +41,7 @@ class EntityTable:
         return detectors.step(time_us, row, lines)
 
     def freeze(self) -> list[tuple[str, bytes]]:
-        """Every entity's state, least recently seen first. Entities without a row since the last time are not frozen again."""
+        """Every entity's state, least recently seen first. Those without a row since the last time are not frozen again."""
         out = []
         for name, detectors in self._entities.items():
             data = detectors if isinstance(detectors, bytes) else self._frozen.get(name)

@@ -63,4 +63,4 @@ class EntityDetectors:
             abnormal = max(abnormal, state)
             if finding is not None:
                 raised = [*raised, (detector, judgement)]
-        return Verdict(anomaly, abnormal, change, warm / max(len(self._detectors), 1), raised)
+        return Verdict(anomaly, abnormal, change, warm / len(self._detectors) if self._detectors else 1.0, raised)

@@ -99,21 +99,21 @@ class ForestAnomaly:
         score = log(self._unit / ((1.0 - river) * self._largest))
         if far:
             score += _outside(far)
-        mean = self._mean = self._mean + _SMOOTH * (score - self._mean)
-        tail, stretch = self._tail, self._stretch
-        if tail.rows < _CALIBRATION:
-            judgement = self._warming()
-        else:
-            alone, together = tail.rarity(score), stretch.rarity(mean)
-            judgement = QUIET if alone == 0.0 and together == 0.0 else self._judge(line, alone, together, river)
-        tail.learn(score)
-        stretch.learn(mean)
-        return judgement
+        seen = self._tail.rows
+        mean = self._mean = self._mean + _SMOOTH * (score - self._mean) if seen else score
+        alone = self._tail.weigh(score)
+        together = self._stretch.weigh(mean)
+        if seen < _CALIBRATION:
+            return self._warming()
+        return QUIET if alone == 0.0 and together == 0.0 else self._judge(line, alone, together, river)
 
     def _judge(self, line: float, alone: float, together: float, river: float) -> Judgement:
         state = confidence(together, _STATE_LINE)
         level = max(alone, together)
         now = self._tracks.row
+        point = self._recent[-1][1][0]
+        if point.count(None) == len(point):
+            return Judgement(0.0, state, 1.0, None)
         if self._gate.holds(now, level):
             return Judgement(0.0, state, 1.0, None)
         demand = self._habit.demand(now)
@@ -151,6 +151,7 @@ class ForestAnomaly:
         self._slots, self._quantiles = slots, quantiles
         self._forest = HalfSpaceForest(2 * len(slots), *self._shape) if slots else None
         self._in_trees = len(slots)
+        self._recent.clear()
         self._built = self._rows
 
     def _has_new_fields(self) -> bool:

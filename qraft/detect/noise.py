@@ -7,6 +7,8 @@ from typing import Final
 _MEMORY: Final = 32
 _PRIOR: Final = 4
 _CAP: Final = 9.0
+_FLOOR: Final = 0.1
+"""Least share of what independent rows would have: a flat signal's first move is news, but not beyond all measure."""
 _FAN: Final = 4
 
 
@@ -18,11 +20,12 @@ class Noise:
     next.
     """
 
-    __slots__ = ("_counts", "_sums", "_terms", "squares")
+    __slots__ = ("_counts", "_least", "_sums", "_terms", "squares")
 
     def __init__(self, row_variance: float, block: int) -> None:
         first = row_variance / block
         self.squares = [first, first / _FAN, first / _FAN**2]
+        self._least = [_FLOOR * square for square in self.squares]
         self._counts = [0, 0, 0]
         self._sums = [0.0, 0.0]
         self._terms = [0, 0]
@@ -35,7 +38,8 @@ class Noise:
             seen = self._counts[level] = self._counts[level] + 1
             grown = mean * mean
             limit = _CAP * square
-            self.squares[level] = square + (min(grown, limit) - square) / min(seen + _PRIOR, _MEMORY)
+            learned = square + (min(grown, limit) - square) / min(seen + _PRIOR, _MEMORY)
+            self.squares[level] = max(learned, self._least[level])
             if level == 2:
                 return
             self._sums[level] += mean
@@ -47,6 +51,11 @@ class Noise:
             self._terms[level] = 0
             level += 1
 
+    @property
+    def blocks(self) -> int:
+        """Blocks it was learned from."""
+        return self._counts[0]
+
     def variance(self, blocks: float) -> float:
         """Variance of the mean of so many blocks; never below what independent rows would have."""
         one, four, many = self.squares
@@ -55,5 +64,7 @@ class Noise:
         if blocks >= _FAN**2:
             return many * _FAN**2 / blocks
         if blocks >= _FAN:
-            return four + (many - four) * (blocks - _FAN) / (_FAN**2 - _FAN)
-        return one + (four - one) * (blocks - 1.0) / (_FAN - 1.0) if blocks > 1.0 else one
+            share = (blocks - _FAN) / (_FAN**2 - _FAN)
+            return _FAN * (four + (_FAN * many - four) * share) / blocks
+        share = (blocks - 1.0) / (_FAN - 1.0)
+        return (one + (_FAN * four - one) * share) / blocks

@@ -24,10 +24,14 @@ _BEFORE: Final = 6
 """Least blocks before a split."""
 _AFTER: Final = 3
 """Least blocks after it."""
-_FREEDOM_LEAST, _FREEDOM_MOST = 5.0, 20.0
-"""Degrees of freedom of the noise: one more for every sixteen blocks a field has been seen."""
+_FREEDOM_LEAST, _FREEDOM_MOST, _FREEDOM_BLOCKS = 5.0, 20.0, 16
+"""Degrees of freedom of the noise: one more for every sixteen blocks."""
+_SHORT: Final = 6
+"""Blocks after a split that count as sudden."""
 _INQUIRY: Final = 32
 """Blocks after which an inquiry is dropped."""
+_NEXT: Final = 0.99
+"""No field's evidence counts for more than so much of that of the field that raised."""
 _SAME_INCIDENT: Final = 400
 """Rows after a finding in which another field's earlier shift belongs to it."""
 
@@ -185,7 +189,7 @@ class ShiftDetector(ABC, Generic[W]):
                 continue
             if level >= DEFAULT_LINE and self._belongs(shift):
                 self._settle(track, shift)
-            elif level > onset:
+            elif (level, abs(shift.z)) > (onset, abs(lead_shift.z) if lead_shift is not None else 0.0):
                 onset, lead, lead_shift = level, track, shift
         if lead is None or lead_shift is None or onset < line:
             return Judgement(onset, 0.0, warm, None)
@@ -215,10 +219,14 @@ class ShiftDetector(ABC, Generic[W]):
         return max(watch.floor, self.since(track), track.first) - track.first
 
     def _level(self, track: Track, watch: Watch[W], shift: Shift, demand: float) -> float:
-        known = min(_FREEDOM_MOST, _FREEDOM_LEAST + track.blocks / 16)
-        decades = normal_decades(shift.z, known) - math.log10(len(self._tracks.active))
+        decades = normal_decades(shift.z, self._freedom(track, shift)) - math.log10(len(self._tracks.active))
         sure = confidence(decades, demand)
         return min(sure, self.effect(track, shift, self._floor(track, watch)))
+
+    def _freedom(self, track: Track, shift: Shift) -> float:
+        """Degrees of freedom of the noise: long means have been seen seldom, and late, so a young field is trusted little."""
+        seen = track.blocks if shift.blocks_after <= _SHORT else self.noise(track).blocks
+        return min(_FREEDOM_MOST, _FREEDOM_LEAST + seen / _FREEDOM_BLOCKS)
 
     def _belongs(self, shift: Shift) -> bool:
         """Whether a shift began before the last finding was told: then it is part of that incident."""
@@ -237,13 +245,13 @@ class ShiftDetector(ABC, Generic[W]):
         weights = {lead.name: Weight(shift.z**2, *self.sides(lead, shift, floor))}
         for track in self._tracks.by_name.values():
             watch = self._watches.get(track.index)
-            if track is lead or watch is None:
+            if track is lead or watch is None or self._tracks.absent(track.name) >= shift.blocks_after * BLOCK:
                 continue
             own_floor = self._floor(track, watch)
             other = measure(self.sums(track), own_floor, len(self.sums(track)) - shift.blocks_after, self.noise(track))
             if other is not None:
-                share = min(other.z, abs(shift.z)) if other.z > 0 else max(other.z, -abs(shift.z))
-                weights[track.name] = Weight(share**2, *self.sides(track, other, own_floor))
+                z = min(abs(other.z), _NEXT * abs(shift.z))
+                weights[track.name] = Weight(z * z, *self.sides(track, other, own_floor))
         prev_state, new_state, summary = self.describe(lead, shift, floor)
         metrics = {
             "z": shift.z,

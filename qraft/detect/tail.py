@@ -10,6 +10,7 @@ _REFRESH: Final = 32
 _MEMORY: Final = 4096.0
 _EXCESSES: Final = 256
 _CAP: Final = 8.0
+_TO_DECADES: Final = 1.0 / math.log(10.0)
 
 
 class Tail:
@@ -32,32 +33,30 @@ class Tail:
         self._seen_excesses = 0
         self.rows = 0
 
-    def rarity(self, score: float) -> float:
-        """Decades of rarity; 0 for whatever lies below the 91 % quantile."""
-        over = score - self._threshold
-        if over <= 0.0 or self._excess <= 0.0:
-            return 0.0
-        at_least = sum(self._bins[self._bin(score) :])
-        by_rank = -math.log10((1.0 + at_least) / (1.0 + self._total))
-        mean = self._excess * (1.0 + 2.0 / math.sqrt(self._seen_excesses))
-        by_tail = -math.log10(1.0 - _QUANTILE) + over / mean * 0.4342944819032518
-        return max(0.5 * (by_rank + by_tail), 0.0)
-
-    def learn(self, score: float) -> None:
-        """Adds a score to the past."""
+    def weigh(self, score: float) -> float:
+        """Decades of rarity, 0 for whatever lies below the 91 % quantile; then adds the score to the past."""
         self.rows = rows = self.rows + 1
-        self._bins[self._bin(score)] += 1
+        bins = self._bins
+        at = int((score - self._low) * self._scale)
+        at = 0 if at < 0 else at if at < len(bins) else -1
         over = score - self._threshold
+        rarity = 0.0
         if over > 0.0:
+            if self._excess > 0.0:
+                rarity = self._rarity(over, sum(bins[at:]))
             self._seen_excesses += 1
             limited = over if self._excess == 0.0 else min(over, _CAP * self._excess)
             self._excess += (limited - self._excess) / min(self._seen_excesses, _EXCESSES)
+        bins[at] += 1.0
         if rows % _REFRESH == 0:
             self._refresh()
+        return rarity
 
-    def _bin(self, score: float) -> int:
-        at = int((score - self._low) * self._scale)
-        return 0 if at < 0 else min(at, len(self._bins) - 1)
+    def _rarity(self, over: float, at_least: float) -> float:
+        by_rank = -math.log10((1.0 + at_least) / (1.0 + self._total))
+        mean = self._excess * (1.0 + 2.0 / math.sqrt(self._seen_excesses))
+        by_tail = -math.log10(1.0 - _QUANTILE) + over / mean * _TO_DECADES
+        return max(0.5 * (by_rank + by_tail), 0.0)
 
     def _refresh(self) -> None:
         bins = self._bins

@@ -56,9 +56,9 @@ class Track:
     ±`CLIP`, ``missed`` whether every predictor missed, and ``fill`` the rows of the block that is being filled: 0 where one
     has just been completed.
 
-    ``levels``, ``squares``, ``deviations``, ``misses`` and ``errors`` hold sums over blocks (of the value minus ``origin``, of its
-    square, of the deviation, of the misses and of the least absolute error); the block at position i is number ``first + i``.
-    Deviations before block number ``since`` are from another predictor.
+    ``levels``, ``squares``, ``deviations``, ``misses`` and ``errors`` hold sums over blocks (of the value minus ``origin``,
+    of its square, of the deviation, of the misses and of the least absolute error); the block at position i is number
+    ``first + i``. Deviations before block number ``since`` are from another predictor.
     """
 
     __slots__ = (

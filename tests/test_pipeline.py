@@ -1,0 +1,325 @@
+"""The core's law: the same events give the same patterns, byte for byte, however cut and interrupted, in any process."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import Phase, given, settings, strategies as st
+
+from qraft.config import Settings
+from qraft.config.settings import AdwinSettings, DetectSettings, FeedbackSettings, FileSource, ForestSettings, Source
+from qraft.detect import DETECTORS
+from qraft.model import Event, Feedback, Verdict, encode, iso_from_us, pattern_id
+from qraft.pipeline import Pipeline, Result, Scores
+from tests.detect.streams import START_US, by_sensor, cycle, eventful, events, noise, walk
+
+Item = Event | Feedback
+
+
+def said(results: Sequence[Result]) -> list[bytes | Scores | None]:
+    """Everything the pipeline says, each kind in order, to the bit."""
+    out: list[bytes | Scores | None] = [score for result in results for score in result.scores]
+    for kind in ("patterns", "dead", "clean", "feedback", "late", "duplicates"):
+        out += [encode(one) for result in results for one in getattr(result, kind)]
+    return out
+
+
+def cut(pipeline: Pipeline, items: Sequence[Item], size: int) -> list[Result]:
+    return [pipeline.step(items[at : at + size]) for at in range(0, len(items), size)]
+
+
+def with_verdicts(stream: list[Event]) -> list[Item]:
+    """The stream with repeats, late and broken events, and verdicts on what was found in it, some of them undone."""
+    draw = Random(5)
+    out: list[Item] = list(stream)
+    for at in range(500, len(out), 517):
+        out[at] = out[at - 3]
+    for at in range(700, len(out), 1201):
+        event = out[at]
+        assert isinstance(event, Event)
+        out[at] = msgspec.structs.replace(event, timestamp=iso_from_us(START_US - 10**11))
+    for at in range(900, len(out), 1303):
+        event = out[at]
+        assert isinstance(event, Event)
+        out[at] = msgspec.structs.replace(
+            event, payload={"x": float("inf"), "note": "broken"} if at % 2 else {"note": "broken"}
+        )
+    found = Pipeline(by_sensor()).step(stream).patterns
+    known = {event.event_id: at for at, event in enumerate(stream)}
+    verdicts: list[Verdict] = ["false_positive", "confirmed", "expected"]
+    for number, pattern in enumerate(found):
+        stamp = pattern.timestamp
+        verdict = Feedback(
+            feedback_id=f"v{number}", pattern_id=pattern.pattern_id, verdict=draw.choice(verdicts), timestamp=stamp
+        )
+        undo = Feedback(
+            feedback_id=f"u{number}", pattern_id=pattern.pattern_id, verdict="undo", timestamp=stamp, undoes=f"v{number}"
+        )
+        out.insert(known[pattern.event_id] + 2 * number + 5, verdict)
+        if number % 3 == 0:
+            out.append(undo)
+    return out
+
+
+@cache
+def long_stream() -> list[Item]:
+    return with_verdicts(events(eventful(20_000)))
+
+
+@cache
+def short_stream() -> list[Item]:
+    return with_verdicts(events(eventful(4_500)))
+
+
+@cache
+def undisturbed(stream: str) -> list[bytes | Scores | None]:
+    items = long_stream() if stream == "long" else short_stream()
+    return said([Pipeline(by_sensor()).step(items)])
+
+
+def test_the_stream_has_everything_in_it() -> None:
+    result = Pipeline(by_sensor()).step(long_stream())
+    assert {pattern.detector for pattern in result.patterns} == set(DETECTORS)
+    assert {pattern.type for pattern in result.patterns} == {"drift", "anomaly", "cluster_change"}
+    assert {pattern.entity for pattern in result.patterns} == {"0.0", "1.0"}
+    assert len({pattern.line for pattern in result.patterns}) > 3
+    assert result.dead
+    assert result.late
+    assert result.duplicates
+    assert result.dropped_fields["s"] > 0
+    assert len(result.scores) == sum(isinstance(item, Event) for item in long_stream())
+    assert result.scores.count(None) == len(result.dead) + len(result.late) + len(result.duplicates)
+    assert len(result.clean) == len(result.scores) - result.scores.count(None)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 5000])
+def test_twenty_thousand_rows_however_cut(size: int) -> None:
+    assert said(cut(Pipeline(by_sensor()), long_stream(), size)) == undisturbed("long")
+
+
+def test_snapshot_and_restore_at_any_point_change_nothing() -> None:
+    items, pipeline, results, at = long_stream(), Pipeline(by_sensor()), [], 0
+    draw = Random(2)
+    while at < len(items):
+        size = draw.choice((1, 3, 50, 200, 700))
+        results.append(pipeline.step(items[at : at + size]))
+        at += size
+        snapshot = pipeline.snapshot()
+        pipeline = Pipeline(by_sensor())
+        pipeline.restore(snapshot)
+    assert said(results) == undisturbed("long")
+
+
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(st.lists(st.tuples(st.integers(1, 1500), st.booleans()), min_size=1, max_size=20))
+def test_any_cuts_and_restore_points(cuts: list[tuple[int, bool]]) -> None:
+    items, pipeline, results, at = short_stream(), Pipeline(by_sensor()), [], 0
+    for size, restored in [*cuts, (len(short_stream()), False)]:
+        results.append(pipeline.step(items[at : at + size]))
+        at += size
+        if restored:
+            snapshot = pipeline.snapshot()
+            pipeline.step(items[at : at + 40])  # what happens after a snapshot leaves no trace in it
+            pipeline = Pipeline(by_sensor())
+            pipeline.restore(snapshot)
+    assert said(results) == undisturbed("short")
+
+
+_IN_ANOTHER_PROCESS = """
+import hashlib, sys
+from tests.test_pipeline import by_sensor, cut, said, short_stream
+from qraft.pipeline import Pipeline
+pipeline = Pipeline(by_sensor())
+pipeline.restore(sys.stdin.buffer.read())
+print(hashlib.sha256(repr(said(cut(pipeline, short_stream()[1000:], 77))).encode()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("seed", ["0", "4711"])
+def test_another_process_with_another_hash_seed_says_the_same(seed: str) -> None:
+    pipeline = Pipeline(by_sensor())
+    pipeline.step(short_stream()[:1000])
+    snapshot = pipeline.snapshot()
+    expected = hashlib.sha256(repr(said([pipeline.step(short_stream()[1000:])])).encode()).hexdigest()
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_ANOTHER_PROCESS],
+        input=snapshot,
+        capture_output=True,
+        check=False,
+        cwd=root,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+    )
+    assert done.stdout.decode().strip() == expected, done.stderr.decode()[-2000:]
+
+
+def test_sources_do_not_touch_each_other() -> None:
+    one, other = events(eventful(2500), "one"), events(noise(2500, 2, seed=9), "other")
+    together = [item for pair in zip(one, other, strict=True) for item in pair]
+    apart = [*Pipeline(Settings()).step(one).patterns, *Pipeline(Settings()).step(other).patterns]
+    mixed = Pipeline(Settings()).step(together).patterns
+    assert mixed
+    assert sorted(map(encode, mixed)) == sorted(map(encode, apart))
+
+
+def test_a_pattern_has_all_of_it() -> None:
+    stream = events(eventful(6000))
+    times = {event.event_id: event.timestamp for event in stream}
+    for pattern in Pipeline(Settings()).step(stream).patterns:
+        assert pattern.pattern_id == pattern_id(pattern.event_id, pattern.detector, pattern.type)
+        assert pattern.timestamp == times[pattern.event_id]
+        assert pattern.source == "s"
+        assert pattern.line == 0.5 <= pattern.details.confidence <= 1.0
+        assert pattern.summary
+        assert pattern.details.prev_state["label"]
+        assert pattern.details.new_state["label"]
+        assert sum(one.score for one in pattern.contributors) == pytest.approx(1.0)
+
+
+def shift_with(verdicts: list[Verdict], by: float = 1.1) -> list[float]:
+    """Lines of the patterns on small shifts, after so many verdicts on ADWIN."""
+    rows = noise(9000, 1, seed=4)
+    for at, row in enumerate(rows):
+        row["f0"] += by * (at // 1000 % 2)
+    pipeline = Pipeline(Settings(detect=DetectSettings(adwin=AdwinSettings(min_effect=0.8))))
+    first = pipeline.step(
+        [
+            Feedback(
+                feedback_id=f"{at}",
+                pattern_id=f"p{at}",
+                verdict=one,
+                timestamp="2024-01-01T00:00:00Z",
+                source="s",
+                detector="adwin",
+            )
+            for at, one in enumerate(verdicts)
+        ]
+    )
+    assert len(first.feedback) == len(verdicts)
+    return [pattern.line for pattern in pipeline.step(events(rows)).patterns if pattern.detector == "adwin"]
+
+
+def test_verdicts_change_what_is_found_next() -> None:
+    usual = shift_with([])
+    doubted = shift_with(["false_positive"] * 9)
+    trusted = shift_with(["confirmed"] * 9)
+    assert set(usual) == {0.5}
+    assert len(trusted) > len(doubted)
+    assert all(line == FeedbackSettings().min_line for line in trusted)
+
+
+def test_a_verdict_without_detector_finds_its_pattern_and_an_undo_restores() -> None:
+    pipeline = Pipeline(Settings())
+    pattern = pipeline.step(events(eventful(2500))).patterns[0]
+    verdict = Feedback(feedback_id="v", pattern_id=pattern.pattern_id, verdict="false_positive", timestamp=pattern.timestamp)
+    pipeline.step([verdict])
+    assert pipeline.line("s", pattern.detector) == pytest.approx(0.5987, abs=1e-4)
+    other = Pipeline(Settings())
+    other.restore(pipeline.snapshot())
+    other.step([Feedback(feedback_id="u", pattern_id="", verdict="undo", timestamp=pattern.timestamp, undoes="v")])
+    assert other.line("s", pattern.detector) == 0.5
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense" * 100, bytes(2000)], ids=["empty", "text", "zeros"])
+def test_foreign_bytes_are_refused_and_change_nothing(data: bytes) -> None:
+    pipeline = Pipeline(by_sensor())
+    first = pipeline.step(short_stream()[:2000])
+    with pytest.raises(ValueError, match="snapshot"):
+        pipeline.restore(data)
+    rest = pipeline.step(short_stream()[2000:])
+    assert said([first, rest]) == undisturbed("short")
+
+
+def test_a_damaged_snapshot_is_refused() -> None:
+    pipeline = Pipeline(Settings())
+    pipeline.step(events(noise(50)))
+    snapshot = pipeline.snapshot()
+    for at in range(0, len(snapshot), len(snapshot) // 23):
+        with pytest.raises(ValueError, match="snapshot"):
+            Pipeline(Settings()).restore(snapshot[:at] + bytes([snapshot[at] ^ 255]) + snapshot[at + 1 :])
+
+
+def warmth(pipeline: Pipeline, source: str, at: int) -> float:
+    scores = pipeline.step(events([{"f0": 0.0, "f1": 0.0, "f2": 0.0}], source, at)).scores[0]
+    assert scores is not None
+    return scores.warm
+
+
+def own(**changes: object) -> dict[str, Source]:
+    one = FileSource.model_validate({"adapter": "file", "path": "x", **changes})
+    return {"one": one, "two": FileSource(adapter="file", path="y")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fresh"),
+    [
+        ({}, False),
+        ({"path": "z", "rate": 5.0}, False),
+        ({"detect": DetectSettings(line=0.7, max_entities=3)}, False),
+        ({"detect": DetectSettings(forest=ForestSettings(trees=3))}, True),
+        ({"fields": ["f0"]}, True),
+        ({"exclude": ["f0"]}, True),
+        ({"entity": "host"}, True),
+    ],
+)
+def test_only_what_its_settings_touch_starts_fresh(changes: dict[str, object], fresh: bool) -> None:
+    before, after = Settings(sources=own()), Settings(sources=own(**changes))
+    pipeline = Pipeline(before)
+    for source in ("one", "two"):
+        pipeline.step(events(noise(600), source))
+    snapshot = pipeline.snapshot()
+    pipeline.reconfigure(after)
+    restored = Pipeline(after)
+    restored.restore(snapshot)
+    for changed in (pipeline, restored):
+        assert (warmth(changed, "one", 600) < 0.05) == fresh
+        assert warmth(changed, "two", 600) == 1.0
+        assert len(changed.step(events(noise(1), "one", 600)).duplicates) == 1
+
+
+def test_a_changed_line_is_judged_by_at_once() -> None:
+    pipeline = Pipeline(Settings())
+    pipeline.step(events(noise(100)))
+    pipeline.reconfigure(Settings(detect=DetectSettings(line=0.9)))
+    assert pipeline.line("s", "forest") == 0.9
+    patterns = pipeline.step(events(eventful(5000), start=100)).patterns
+    assert patterns
+    assert all(pattern.line == 0.9 <= pattern.details.confidence for pattern in patterns)
+
+
+@pytest.mark.parametrize(("stream", "most"), [(noise, 1), (walk, 1), (cycle, 1)])
+def test_quiet_streams(stream: object, most: int) -> None:
+    assert callable(stream)
+    assert len(Pipeline(Settings()).step(events(stream(20_000, seed=31))).patterns) <= most
+
+
+def test_rivers_shuttle_is_told_of_soon_and_seldom() -> None:
+    with gzip.open(str(files("river.datasets") / "shuttle.csv.gz"), "rt") as text:
+        rows = [row for row, _ in zip(csv.DictReader(text), range(20_000), strict=False)]
+    stream = events(rows)
+    found = (
+        Pipeline(Settings(sources={"s": FileSource(adapter="file", path="x", exclude=["anomaly"])})).step(stream).patterns
+    )
+    at = {event.event_id: number for number, event in enumerate(stream)}
+    assert 1 <= len(found) <= 20
+    assert at[found[0].event_id] < 4000
+
+
+def test_an_empty_batch_and_an_empty_snapshot() -> None:
+    pipeline = Pipeline(Settings())
+    assert pipeline.step([]) == Result([], [], [], [], [], [], [])
+    other = Pipeline(Settings())
+    other.restore(pipeline.snapshot())
+    assert other.entities("s") == 0
