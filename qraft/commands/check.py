@@ -19,7 +19,10 @@ def check(
     file: Annotated[Path | None, typer.Argument(help="The file to check; without it ./config.toml.")] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Checks a configuration: prints each mistake with its line, or "ok" and its sources."""
+    """Checks a configuration; names each mistake.
+
+    With file, line, key, what was expected and the nearest valid name; "ok" and the sources where there is none.
+    """
     from qraft.config import ConfigError, load
 
     path = file or DEFAULT_FILE
