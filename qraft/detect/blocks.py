@@ -179,6 +179,8 @@ def move_test(reference: Sequence[Block], current: Sequence[Block], before: Bloc
     error = np.maximum(single, _scatter(groups, _grouped(sums), mean, groups > 0.0))
     t = np.abs(gap) / np.sqrt(error * (1.0 + _GROUP / np.maximum(lived, 1))[:, None])
     t[~eligible] = 0.0
+    if not t.any():
+        return _NO_MOVE
     cluster, field = divmod(int(t.argmax()), fields)
     decades = normal_decades(float(t[cluster, field]), float(lived[cluster] - 1)) - math.log10(clusters * fields)
     return Move(cluster, field, float(gap[cluster, field] / math.sqrt(within[cluster, field])), max(decades, 0.0))

@@ -17,6 +17,8 @@ from qraft.detect.track import BLOCK, Track, Tracks
 _LEAST_RATIO: Final = 1.5
 """Least growth of the error that is worth a pattern."""
 
+_MOST_GROWTH: Final = 1e6
+
 _LIFE: Final = 1024
 """Rows after which DDM starts again: its rate is a mean over all it has seen and would become too slow."""
 
@@ -112,4 +114,4 @@ class DdmDrift(ShiftDetector[RateWatch]):
         """The usual error is what it was after the split."""
         before, after = self.sides(track, shift, floor)
         if before > 0.0 and after > 0.0:
-            track.rescale(after / before)
+            track.rescale(min(after / before, _MOST_GROWTH))

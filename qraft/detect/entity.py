@@ -11,6 +11,7 @@ from qraft.detect.base import Detector, Judgement
 from qraft.detect.clusters import ClusterChange
 from qraft.detect.ddm import DdmDrift
 from qraft.detect.forest import ForestAnomaly
+from qraft.detect.report import QUIET
 from qraft.detect.track import Tracks
 
 DETECTORS: Final = ("adwin", "ddm", "forest", "clusters")
@@ -54,12 +55,15 @@ class EntityDetectors:
         raised = _NONE
         for detector in self._detectors:
             judgement = detector.step(time_us, row, lines[detector.name])
+            if judgement is QUIET:  # nearly always
+                warm += 1.0
+                continue
             onset, state, ready, finding = judgement
             warm += ready
             if detector.type == "anomaly":
                 anomaly = max(anomaly, onset)
-            elif onset > change:
-                change = onset
+            else:
+                change = max(change, onset)
             abnormal = max(abnormal, state)
             if finding is not None:
                 raised = [*raised, (detector, judgement)]

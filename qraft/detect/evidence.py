@@ -34,8 +34,8 @@ def effect_confidence(effect: float, least: float) -> float:
     """How surely an effect is large enough to matter: 0.5 at ``least``, 0.94 at twice that, near 0 far below."""
     if least <= 0.0:
         return 1.0
-    ratio = (effect / least) ** _EFFECT_SLOPE
-    return ratio / (1.0 + ratio) if ratio < 1e12 else 1.0
+    ratio = min(effect / least, 1e4) ** _EFFECT_SLOPE
+    return float(ratio / (1.0 + ratio))
 
 
 def normal_decades(z: float, freedom: float = _TAIL_FREEDOM) -> float:

@@ -72,8 +72,8 @@ class ForestAnomaly:
         self._rows = 0
         self._built = 0
         low, high = -math.log(2 ** (settings.height + 1)), 12.0
-        self._tail = Tail(low, high, 400)
-        self._stretch = Tail(low, high, 400)
+        self._tail = Tail(low, high, 250)
+        self._stretch = Tail(low, high, 250)
         self._mean = 0.0
         self._recent: deque[tuple[Mapping[str, float], Placed]] = deque(maxlen=_RECENT)
         self._gate = Gate()

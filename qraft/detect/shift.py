@@ -48,9 +48,7 @@ class Shift(NamedTuple):
 
 
 def find_split(sums: array[float], floor: int) -> int | None:
-    """Position in ``sums`` (from ``floor`` on) where the mean changes most; None where there is too little on either
-    side.
-    """
+    """Position in ``sums``, from ``floor`` on, where the mean changes most; None where either side is too short."""
     blocks = len(sums) - floor
     if blocks < _BEFORE + _AFTER:
         return None
@@ -69,9 +67,7 @@ def find_split(sums: array[float], floor: int) -> int | None:
 
 
 def measure(sums: array[float], floor: int, at: int, noise: Noise) -> Shift | None:
-    """The difference between the blocks from ``floor`` to ``at`` and those from ``at`` on; None where either side is too
-    short.
-    """
+    """Blocks from ``floor`` to ``at`` against those from ``at`` on; None where either side is too short."""
     blocks_before = at - floor
     blocks_after = len(sums) - at
     if blocks_before < _BEFORE or blocks_after < _AFTER:
@@ -92,9 +88,7 @@ W = TypeVar("W")
 
 
 class Watch(Generic[W]):
-    """What is kept for one field: the proposer, the first block that counts, and the inquiry (block numbers, -1 for
-    none).
-    """
+    """What is kept for one field: proposer, first block that counts, and the inquiry (block numbers, -1 for none)."""
 
     __slots__ = ("floor", "opened", "proposer", "split")
 
@@ -224,7 +218,7 @@ class ShiftDetector(ABC, Generic[W]):
         return min(sure, self.effect(track, shift, self._floor(track, watch)))
 
     def _freedom(self, track: Track, shift: Shift) -> float:
-        """Degrees of freedom of the noise: long means have been seen seldom, and late, so a young field is trusted little."""
+        """Degrees of freedom of the noise: long means have been seen seldom, so a young field is trusted little."""
         seen = track.blocks if shift.blocks_after <= _SHORT else self.noise(track).blocks
         return min(_FREEDOM_MOST, _FREEDOM_LEAST + seen / _FREEDOM_BLOCKS)
 

@@ -10,6 +10,8 @@ import sys
 from importlib.metadata import version
 from typing import Any, Final
 
+from qraft import __version__
+
 _MAGIC: Final = b"QRAFTST\x00"
 _FORMAT: Final = 1
 _HEADER: Final = struct.Struct("<8sH16s32s")
@@ -22,8 +24,8 @@ _PLAIN: Final = frozenset(
 
 
 def made_by() -> str:
-    """What a state depends on besides its format: the interpreter and the library whose objects it may hold."""
-    return f"python {sys.version_info.major}.{sys.version_info.minor}, river {version('river')}"
+    """What a state depends on besides its format: this program, the interpreter, the library whose objects it may hold."""
+    return f"qraft {__version__}, python {sys.version_info.major}.{sys.version_info.minor}, river {version('river')}"
 
 
 def freeze(value: object) -> bytes:
@@ -68,7 +70,7 @@ def unseal(data: bytes) -> Any:
     if hashlib.sha256(body).digest() != digest:
         raise ValueError("the snapshot is damaged: its digest does not match")
     if versions != _versions():
-        raise ValueError(f"the snapshot was made by other versions of Python or River than these ({made_by()})")
+        raise ValueError(f"the snapshot was made by other versions of Qraft, Python or River than these ({made_by()})")
     return thaw(body)
 
 

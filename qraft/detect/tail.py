@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 _QUANTILE: Final = 0.91
-_REFRESH: Final = 32
+_REFRESH: Final = 50
 _MEMORY: Final = 4096.0
 _EXCESSES: Final = 256
 _CAP: Final = 8.0

@@ -51,7 +51,9 @@ _MISS_RATE: Final = 0.1
 
 
 class Track:
-    """One field. After `update`, ``error`` is the prediction's error, ``scale`` its usual size until then (a standard
+    """One field.
+
+    After `update`, ``error`` is the prediction's error, ``scale`` its usual size until then (a standard
     deviation; infinite in the first block, 0 for a constant field), ``deviation`` the error in units of it, cut to
     ±`CLIP`, ``missed`` whether every predictor missed, and ``fill`` the rows of the block that is being filled: 0 where one
     has just been completed.
@@ -129,9 +131,7 @@ class Track:
 
     @property
     def follows_steps(self) -> bool:
-        """Whether the field is predicted from its last value: then a change of level is nothing, a change of the step
-        is.
-        """
+        """Whether the field is predicted from its last value: its level may wander, a change of its step is news."""
         return self._best == 2
 
     @property
@@ -263,9 +263,7 @@ class Track:
         self._sum_miss = self.fill = 0
 
     def _learn_noise(self) -> None:
-        """Noise is learned from blocks that have stood for a while, so that a change is not taken for noise while it is
-        weighed.
-        """
+        """Noise is learned from blocks that have stood for a while: a change is not taken for it while it is weighed."""
         until = max(self.blocks - _LAG, min(self.blocks, _AT_ONCE))
         while self._learned < until:
             at = self._learned - self.first
@@ -276,9 +274,7 @@ class Track:
             self._rate += (share - self._rate) / min(self._learned + 8, 256)
 
     def _choose(self) -> None:
-        """Every eight blocks (and early on, sooner) the closest predictor gets a vote; four in a row make it the one that
-        is used.
-        """
+        """Every eight blocks, and once before, the closest predictor gets a vote; four in a row bring it into use."""
         losses = [loss * favour for loss, favour in zip(self._losses, _FAVOUR, strict=True)]
         found = losses.index(min(losses))
         if found == self._best:

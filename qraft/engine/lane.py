@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,9 +22,9 @@ from qraft.bus import Barrier, BusError, BusUnavailable, Delivery, LaneReader, P
 from qraft.bus.codec import decode_message
 from qraft.bus.subjects import EVENTS_STREAM
 from qraft.config import Settings
+from qraft.engine.judge import Judge
 from qraft.engine.meters import Meters
 from qraft.model import CleanEvent, DeadLetter, Event, Feedback, Pattern
-from qraft.pipeline import Pipeline, Result
 from qraft.store import Block, RawRow, Store, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Lane:
         self._executor = executor
         self._monotonic = monotonic
         self._name = f"lane {partition}"
-        self._pipeline = Pipeline(settings, stopwatch=monotonic)
+        self._judge = Judge(self._name, settings, meters, monotonic)
         self._open = _OpenBlock()
         self._done = 0
         self._again_until = 0
@@ -119,7 +119,7 @@ class Lane:
 
     def lines(self) -> dict[str, dict[str, float]]:
         """The alert line of every detector of every source of this partition."""
-        return self._pipeline.lines()
+        return self._judge.lines()
 
     async def barrier(self) -> None:
         """Returns once all that was processed before this call is stored and acknowledged."""
@@ -130,10 +130,7 @@ class Lane:
     async def _recover(self) -> None:
         snapshot = await self._persist("NATS", lambda: self._recovery.load_snapshot(self._partition))
         if snapshot is not None:
-            try:
-                await self._compute(self._pipeline.restore, snapshot.state)
-            except ValueError as error:
-                log.warning("%s: %s; its detectors start anew", self._name, error)
+            await self._compute(self._judge.restore, snapshot.state)
             self._done = snapshot.last
         under_way = await self._persist("NATS", lambda: self._recovery.load_barrier(self._partition))
         if under_way is not None and under_way.last > self._done:
@@ -226,7 +223,7 @@ class Lane:
         origins, self._origins = self._origins, []
         if not batch:
             return
-        result = await self._compute(self._timed_step, batch)
+        result = await self._compute(self._judge.step, batch)
         if result.patterns:
             await self._publisher.patterns(result.patterns, lambda reason: self._meters.wait(self._name, reason))
         events = [(item, origin) for item, origin in zip(batch, origins, strict=True) if isinstance(item, Event)]
@@ -245,16 +242,8 @@ class Lane:
         block.dead += result.dead
         block.cursors.update((e.source, str(e.meta["cursor"])) for e, _ in events if "cursor" in e.meta)
         for name in {event.source for event, _ in events}:
-            self._meters.source(name).entities = self._pipeline.entities(name)
+            self._meters.source(name).entities = self._judge.entities(name)
         self._meters.count_step([(event, origin.arrived_us) for event, origin in events], result)
-
-    def _timed_step(self, batch: Sequence[Event | Feedback]) -> Result:
-        begun, before = self._monotonic(), self._pipeline.preprocess_seconds
-        result = self._pipeline.step(batch)
-        preprocess = self._pipeline.preprocess_seconds - before
-        self._meters.preprocess.seconds += preprocess
-        self._meters.detect.seconds += self._monotonic() - begun - preprocess
-        return result
 
     async def _cut(self) -> None:
         """Hands the open block to the committer; waits while the one before is still under way."""
@@ -263,7 +252,7 @@ class Lane:
         if self._open.last <= self._done:
             return
         block, self._open = self._open, _OpenBlock()
-        state = await self._compute(self._pipeline.snapshot)
+        state = await self._compute(self._judge.snapshot)
         first = self._done + 1
         self._done = block.last
         self._committing = True

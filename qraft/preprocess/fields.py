@@ -59,7 +59,7 @@ def numeric_fields(payload: dict[str, Any], watched: FieldFilter) -> tuple[dict[
         if kind is float or kind is int:
             if known[key] if key in known else watched(key):
                 if -LARGEST <= value <= LARGEST and len(out) < MAX_FIELDS:
-                    out[key] = float(value)
+                    out[key] = value + 0.0  # a float, and never -0.0, which equals 0.0 but prints otherwise
                 else:
                     dropped += 1
         elif kind is not bool and value is not None:
@@ -79,7 +79,7 @@ def _add(out: dict[str, float], name: str, value: object, watched: FieldFilter, 
     if not isinstance(number, int | float) or not watched(name):
         return 0
     if -LARGEST <= number <= LARGEST and len(out) < MAX_FIELDS:
-        out[name] = float(number)
+        out[name] = number + 0.0
         return 0
     return 1
 

@@ -80,15 +80,6 @@ def test_a_gap_is_no_dead_letter() -> None:
         assert clean.fields == {}
 
 
-def test_the_row_number_is_in_the_timestamp_unless_there_is_such_a_field() -> None:
-    clean = cleaner(time="row").take(make({"x": 1}, at=12 * SECOND))
-    assert isinstance(clean, CleanEvent)
-    assert clean.time_us == 12 * SECOND
-    clean = cleaner(time="row").take(make({"x": 1, "row": 99}, at=12 * SECOND))
-    assert isinstance(clean, CleanEvent)
-    assert clean.time_us == 99 * SECOND
-
-
 def test_dropped_fields_are_counted() -> None:
     cleaning = cleaner()
     for at, value in enumerate((1.0, float("inf"), "nan", 2.0)):

@@ -42,6 +42,11 @@ def test_what_is_not_finite_or_too_large_drops_the_field_alone(value: object) ->
     assert numeric_fields({"bad": value, "good": 1}, ALL) == ({"good": 1.0}, 1)
 
 
+def test_zero_has_one_sign() -> None:
+    fields = numbers({"float": -0.0, "int": 0, "text": "-0"})
+    assert [math.copysign(1.0, value) for value in fields.values()] == [1.0, 1.0, 1.0]
+
+
 def test_bounds_hold() -> None:
     fields, dropped = numeric_fields({f"f{at}": at for at in range(MAX_FIELDS + 7)}, ALL)
     assert (len(fields), dropped) == (MAX_FIELDS, 7)

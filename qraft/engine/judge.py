@@ -1,0 +1,102 @@
+"""A pipeline whose faults end neither the engine nor the stream: what it cannot take becomes a dead letter."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from qraft.config import Settings
+from qraft.engine.meters import Meters
+from qraft.model import DeadLetter, Event, Feedback, derive_id, encode
+from qraft.pipeline import Pipeline, Result
+
+log = logging.getLogger(__name__)
+
+
+class Judge:
+    """Drives one pipeline and counts the time it takes. Runs on the pipeline's thread."""
+
+    def __init__(self, name: str, settings: Settings, meters: Meters, monotonic: Callable[[], float]) -> None:
+        self._name, self._settings, self._meters, self._monotonic = name, settings, meters, monotonic
+        self._pipeline = self._anew()
+
+    def step(self, batch: Sequence[Event | Feedback]) -> Result:
+        """The pipeline's result.
+
+        Should the pipeline fail, which is a fault of this program, its detectors start anew; should they fail again, the
+        items are taken one by one, and those that cannot be are dead letters.
+        """
+        begun, before = self._monotonic(), self._pipeline.preprocess_seconds
+        try:
+            result = self._pipeline.step(batch)
+        except Exception:  # whatever it is, the stream must go on
+            log.exception("%s: the pipeline failed; its detectors start anew", self._name)
+            before, self._pipeline = 0.0, self._anew()
+            result = self._retried(batch)
+        preprocess = self._pipeline.preprocess_seconds - before
+        self._meters.preprocess.seconds += preprocess
+        self._meters.detect.seconds += self._monotonic() - begun - preprocess
+        return result
+
+    def snapshot(self) -> bytes:
+        """The pipeline's whole state."""
+        return self._pipeline.snapshot()
+
+    def restore(self, state: bytes) -> None:
+        """Takes up a state; one that cannot be read (made by another version, for example) leaves the detectors fresh."""
+        try:
+            self._pipeline.restore(state)
+        except ValueError as error:
+            log.warning("%s: %s; its detectors start anew", self._name, error)
+
+    def lines(self) -> dict[str, dict[str, float]]:
+        """The alert line of every detector of every source seen."""
+        return self._pipeline.lines()
+
+    def entities(self, source: str) -> int:
+        """How many entities of a source are judged."""
+        return self._pipeline.entities(source)
+
+    def _anew(self) -> Pipeline:
+        return Pipeline(self._settings, stopwatch=self._monotonic)
+
+    def _retried(self, batch: Sequence[Event | Feedback]) -> Result:
+        try:
+            return self._pipeline.step(batch)
+        except Exception:  # as above
+            self._pipeline = self._anew()
+        return _joined([self._alone(item) for item in batch])
+
+    def _alone(self, item: Event | Feedback) -> Result:
+        try:
+            return self._pipeline.step([item])
+        except Exception as error:
+            log.exception("%s: the pipeline cannot take %s", self._name, item)
+            self._pipeline = self._anew()
+            return _given_up(item, error)
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    return Result(
+        clean=[one for result in results for one in result.clean],
+        patterns=[one for result in results for one in result.patterns],
+        dead=[one for result in results for one in result.dead],
+        feedback=[one for result in results for one in result.feedback],
+        scores=[one for result in results for one in result.scores],
+        late=[one for result in results for one in result.late],
+        duplicates=[one for result in results for one in result.duplicates],
+    )
+
+
+def _given_up(item: Event | Feedback, error: Exception) -> Result:
+    if isinstance(item, Feedback):
+        return Result([], [], [], [item], [], [], [])
+    letter = DeadLetter(
+        dead_id=derive_id("dead", "pipeline", item.source, item.event_id),
+        source=item.source,
+        timestamp=item.timestamp,
+        stage="preprocess",
+        reason=f"internal fault: {error!r}",
+        original=encode(item),
+    )
+    return Result([], [], [letter], [], [None], [], [])
