@@ -70,7 +70,7 @@ class EngineSettings(Section):
     """How many ordered lanes the sources are spread over. Fixed once a stream exists."""
     barrier_seconds: Seconds = 5.0
     """At most so long until what was processed is stored, snapshotted and acknowledged."""
-    barrier_rows: Annotated[int, Field(ge=100, le=500_000)] = 20_000
+    barrier_rows: Annotated[int, Field(ge=100, le=500_000)] = 10_000
     """A lane also stores after this many events."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
