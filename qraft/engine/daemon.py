@@ -34,7 +34,7 @@ def run(settings: Settings, *, data_dir: Path, password: str = "") -> int:
 
     Raises:
         ChildError: an embedded server could not be started.
-        BusRejected: the event stream was made for another number of partitions.
+        BusRejected: the event stream was made for another number of partitions, or another engine works on it.
     """
     set_up_logging(settings.engine.log_level)
     with contextlib.suppress(ImportError):

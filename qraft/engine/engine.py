@@ -11,7 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import qraft
-from qraft.bus import Bus, BusError, BusUnavailable, LaneReader, Publisher, Recovery, ensure_streams, serve_control
+from qraft.bus import (
+    Bus,
+    BusError,
+    BusRejected,
+    BusUnavailable,
+    LaneReader,
+    Publisher,
+    Recovery,
+    ensure_streams,
+    serve_control,
+)
 from qraft.config import Settings
 from qraft.engine.intake import Intake
 from qraft.engine.lane import Lane
@@ -45,7 +55,7 @@ class Engine:
         """Works until ``stop`` is set, then stores what was processed and returns.
 
         Raises:
-            BusRejected: the event stream was made for another number of partitions.
+            BusRejected: the event stream was made for another number of partitions, or another engine works on it.
         """
         observers = [asyncio.create_task(self._say()), asyncio.create_task(self._ping())]
         stopped = asyncio.create_task(stop.wait())
@@ -73,7 +83,16 @@ class Engine:
     async def _set_up(self) -> None:
         """Streams and tables; waits for the servers as long as it takes."""
         await self._when_there("NATS", self._ensure_streams)
+        await self._alone()
         await self._when_there("ClickHouse", lambda: self._store.migrate(self._settings.store))
+
+    async def _alone(self) -> None:
+        """Refuses to work on a stream beside another engine: two would take each other's messages."""
+        try:
+            other = await self._bus.request("status", timeout=STATS_SECONDS)
+        except BusError:
+            return  # nobody answers, which is as it should be
+        raise BusRejected(f"engine {other['engine']} works on the stream at {self._bus.url} already; end it first")
 
     async def _ensure_streams(self) -> None:
         await ensure_streams(self._bus, partitions=self._settings.engine.partitions, max_bytes=self._settings.nats.max_bytes)
