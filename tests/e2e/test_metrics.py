@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from qraft.config import read_run
 from tests.e2e.harness import EngineProcess, count, until, write_rows
 
 ROWS = 2000
@@ -71,7 +68,6 @@ async def test_every_event_is_accounted_for(rows: Path, nats_url: str, clickhous
         [source] = json.loads(qraft("sources", "--json", "--data-dir", str(engine.data_dir), "--config", str(engine.config)))
         assert source["source"] == "rows"
         assert source["state"] == "finished"
-        check_with_promtool(engine)
         assert engine.stop() == 0, engine.said()
     finally:
         if engine.alive():
@@ -84,16 +80,3 @@ def qraft(*arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def check_with_promtool(engine: EngineProcess) -> None:
-    """Prometheus' own linter finds nothing; where it is not installed, nothing is claimed."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        return
-    run = read_run(engine.data_dir)
-    assert run is not None
-    with urllib.request.urlopen(run.metrics_url, timeout=5) as answer:
-        text = answer.read()
-    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False, timeout=30)
-    assert done.returncode == 0, done.stdout + done.stderr
