@@ -169,7 +169,7 @@ class ForestSettings(Section):
     height: Annotated[int, Field(ge=2, le=12)] = 8
     """Depth of each tree."""
     window: Annotated[int, Field(ge=20, le=100_000)] = 250
-    """Rows of the window the trees compare with, and of the warm-up."""
+    """Rows of the window the trees compare with; the warm-up takes 150 more."""
     seed: int = 42
     """Seed of the trees."""
 
@@ -182,7 +182,7 @@ class ClusterSettings(Section):
     clusters: Annotated[int, Field(ge=2, le=20)] = 4
     """Number of centres."""
     window: Annotated[int, Field(ge=50, le=100_000)] = 200
-    """Rows of the current window; the reference holds up to five times as many."""
+    """Rows of the current window; the warm-up takes two; the reference holds up to five."""
     significance: Probability = 0.0001
     """Chance of a finding on a stream that does not change, a window."""
     seed: int = 42
