@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from qraft import __version__
-from qraft.commands import check, doctor, feedback, patterns, replay, run, state
+from qraft.commands import check, doctor, feedback, ingest, patterns, replay, run, sources, state, tap
 
 USER_ERRORS = frozenset(
     {
@@ -49,14 +49,16 @@ for _command, _example in (
     (run.tui, "qraft tui --data-dir /var/lib/qraft"),
     (run.api, "qraft api --port 8080"),
     (check.check, "qraft check config.toml"),
+    (ingest.ingest, "qraft ingest --source app app.ndjson"),
     (replay.replay, "qraft replay recordings/ --time timestamp --out results"),
     (patterns.patterns, "qraft patterns --since 2h --min-confidence 0.9"),
-    (state.sources, "qraft sources --json"),
     (state.status, "qraft status"),
+    (tap.tap, "qraft tap host --stage scores --rate 5"),
     (feedback.feedback, "qraft feedback 0f6a3f1e-6f0e-5c6b-9d3e-6a1b2c3d4e5f false_positive --note 'nightly backup'"),
     (doctor.doctor, "qraft doctor"),
 ):
     app.command(epilog=f"Example: {_example}")(_command)
+app.add_typer(sources.app)
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from qraft.model import EngineStats, SourceStats, StageStats
+from qraft.model import LEVELS, EngineStats, SourceStats, StageStats
 
 _STAGE_COUNTERS: Final[tuple[tuple[str, str, Callable[[StageStats], float]], ...]] = (
     ("received", "Events a stage took in.", lambda s: s.received),
@@ -24,6 +24,8 @@ _SOURCE_COUNTERS: Final[tuple[tuple[str, str, Callable[[SourceStats], float]], .
     ("late", "Events of a source that came too late to be judged.", lambda s: s.late),
     ("duplicates", "Events of a source that were seen before.", lambda s: s.duplicates),
     ("dead", "Input of a source that could not be used.", lambda s: s.dead),
+    ("dropped", "Events of a source given up because the engine could not keep up.", lambda s: s.dropped),
+    ("missing", "Events that never came, by the gaps in the feed's own sequence.", lambda s: s.missing),
 )
 
 
@@ -41,6 +43,13 @@ class EngineCollector(Collector):
         yield _gauge("clickhouse_connected", "Whether ClickHouse can be reached.", stats.clickhouse)
         yield _gauge("lag_seconds", "How long the oldest event not yet processed has waited.", stats.lag_seconds)
         yield _gauge("pending_messages", "Messages in the stream that are not yet processed.", stats.pending)
+        level, valid = LEVELS.index(stats.level), not stats.config_error
+        yield _gauge("level", "How much is done with events: 0 all, 1 cheap detectors, 2 stored only.", level)
+        yield _gauge("config_valid", "1 while the configuration file is in force, 0 after an edit was refused.", valid)
+        notices = CounterMetricFamily("qraft_notices", "Notices to operators.", labels=("kind",))
+        for kind, count in stats.notice_counts.items():
+            notices.add_metric((kind,), count)
+        yield notices
         yield from _stages(stats.stages)
         yield from _sources(stats.sources)
 

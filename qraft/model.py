@@ -57,10 +57,14 @@ class CleanEvent(Struct, frozen=True):
 
 
 class Contributor(Struct, frozen=True, omit_defaults=True):
-    """One field's share in a pattern; ``score`` in [0, 1], the shares of a pattern add up to 1."""
+    """One field's share in a pattern; ``score`` in [0, 1], the shares of a pattern add up to 1.
+
+    ``origin`` is the source's own field where ``field`` is a feature made of it (``price.log_return`` of ``price``).
+    """
 
     field: str
     score: float
+    origin: str = ""
     before: float | None = None
     after: float | None = None
 
@@ -122,8 +126,34 @@ class DeadLetter(Struct, frozen=True):
     original: bytes
 
 
+class Notice(Struct, frozen=True):
+    """Something an operator should see that is no pattern: a stale feed, a gap in a sequence, a step of the load ladder.
+
+    It is the payload of an event of type ``qraft.notice`` of the source ``_qraft``, stored in raw_events and never judged;
+    ``source`` is the one it is about, empty for the engine as a whole. ``kind`` is one word of a small vocabulary.
+    """
+
+    timestamp: str
+    source: str
+    kind: str
+    text: str
+
+
+NOTICE: Final = "qraft.notice"
+"""The type of an event that is a notice."""
+SELF: Final = "_qraft"
+"""The source of the events that are notices: Qraft itself."""
+
+Level = Literal["full", "light", "archive"]
+LEVELS: Final[tuple[Level, ...]] = ("full", "light", "archive")
+"""How much is done with an event, from all to least: every detector, the cheap ones, storing alone."""
+
+
 class SourceStats(Struct, frozen=True):
-    """One source in an engine's statistics. Totals count since the engine started; ``rate`` is events a second now."""
+    """One source in an engine's statistics. Totals count since the engine started; ``rate`` is events a second now.
+
+    ``dropped`` is what ``when_full`` gave up, ``missing`` what gaps in the feed's own sequence say never came.
+    """
 
     source: str
     adapter: str = ""
@@ -137,6 +167,8 @@ class SourceStats(Struct, frozen=True):
     late: int = 0
     duplicates: int = 0
     dead: int = 0
+    dropped: int = 0
+    missing: int = 0
     entities: int = 0
     score: float = 0.0
     warm: float = 0.0
@@ -164,7 +196,8 @@ class EngineStats(Struct, frozen=True):
     """What an engine says of itself once a second on ``qraft.stats.<engine>``.
 
     ``state`` is ``running``, ``waiting`` (for a part named in ``detail``) or ``stopping``; ``lag_seconds`` is how long the
-    oldest event not yet processed has stood in the stream; ``pending`` how many messages wait there.
+    oldest event not yet processed has stood in the stream; ``pending`` how many messages wait there. ``config_error``
+    says why an edit of the configuration was refused, as long as it stays so. ``notices`` are the latest, oldest first.
     """
 
     engine: str
@@ -178,6 +211,10 @@ class EngineStats(Struct, frozen=True):
     lag_seconds: float = 0.0
     pending: int = 0
     rss_bytes: int = 0
+    level: Level = "full"
+    config_error: str = ""
+    notices: list[Notice] = []
+    notice_counts: dict[str, int] = {}
     sources: list[SourceStats] = []
     stages: list[StageStats] = []
 

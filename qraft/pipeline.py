@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from qraft.config import Settings
-from qraft.config.settings import SourceSettings
+from qraft.config.sources import SourceSettings
 from qraft.detect import DETECTORS, Detector, EntityTable, Judgement, seal, unseal
 from qraft.feedback import AlertLines
-from qraft.model import CleanEvent, DeadLetter, Details, Event, Feedback, Pattern, iso_from_us, pattern_id
-from qraft.preprocess import Cleaner, Rejected
+from qraft.model import (
+    NOTICE,
+    CleanEvent,
+    Contributor,
+    DeadLetter,
+    Details,
+    Event,
+    Feedback,
+    Level,
+    Pattern,
+    iso_from_us,
+    pattern_id,
+)
+from qraft.preprocess import Cleaner, Outcome, Rejected, cleaner_state, steps_digest
+
+if TYPE_CHECKING:
+    from qraft.preprocess.preprocessor import Preprocessor
 
 MAX_SOURCES: Final = 4096
 """Sources of which state is kept; the least recently seen gives way."""
@@ -41,19 +58,22 @@ class Scores:
 _QUIET: Final = Scores(0.0, 0.0, 0.0, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """What one step brought, each list in the order of the events that caused its members.
 
     Attributes:
-        clean: the events that passed preprocessing and were judged.
+        clean: the rows that preprocessing made of events, all of them judged; without steps, one an event.
         patterns: what was found.
         dead: events that could not be used, with the reason.
         feedback: the verdicts that were seen, in order.
-        scores: one entry an event of the batch (verdicts left out), None where it was late, a duplicate or dead.
+        scores: one entry an event of the batch (verdicts left out), the highest of the rows it caused; None where it
+            caused none.
         late: the events that came too late to be judged; the very objects of the batch.
         duplicates: the events seen before; the very objects of the batch.
         dropped_fields: by source, the numeric fields dropped because they were not finite or out of range.
+        filtered: the events that a filter of their source's steps left out; the very objects of the batch.
+        archived: how many events were neither cleaned nor judged, because the level was "archive" or they are notices.
     """
 
     clean: list[CleanEvent]
@@ -64,20 +84,30 @@ class Result:
     late: list[Event]
     duplicates: list[Event]
     dropped_fields: dict[str, int] = field(default_factory=dict)
+    filtered: list[Event] = field(default_factory=list)
+    archived: int = 0
 
 
 class _Source:
-    """One source's state: what cleans its events, and the detectors of its entities."""
+    """One source's state: what makes its events rows, and the detectors of its entities."""
 
     def __init__(self, name: str, settings: Settings) -> None:
-        own = _source_settings(name, settings)
+        own = settings.source(name)
         detect = settings.detect_for(name)
         self.fingerprint = _fingerprint(name, settings)
         self.time = own.time
         self.base = detect.line
-        self.cleaner = Cleaner(name, own)
+        self.preprocess = _preprocess(name, own)
         self.entities = EntityTable(detect)
         self.lines: dict[str, float] = {}
+
+
+def _preprocess(name: str, settings: SourceSettings) -> Cleaner | Preprocessor:
+    if not settings.steps:
+        return Cleaner(name, settings)
+    from qraft.preprocess.preprocessor import Preprocessor  # imports polars, which only sources with steps need
+
+    return Preprocessor(name, settings)
 
 
 class Pipeline:
@@ -90,26 +120,66 @@ class Pipeline:
 
     def __init__(self, settings: Settings, *, stopwatch: Callable[[], float] = lambda: 0.0) -> None:
         self._settings = settings
+        self._any_steps = _any_steps(settings)
         self._stopwatch = stopwatch
         self.preprocess_seconds = 0.0
         self._sources: OrderedDict[str, _Source] = OrderedDict()
         self._lines = AlertLines(settings.feedback)
 
-    def step(self, batch: Sequence[Event | Feedback]) -> Result:
-        """Takes the next events and verdicts of the stream."""
+    def step(self, batch: Sequence[Event | Feedback], *, level: Level = "full") -> Result:
+        """Takes the next events and verdicts of the stream.
+
+        Args:
+            batch: what comes next.
+            level: how much is done with events; what rests at a level below "full" goes on from where it stood.
+        """
         result = Result([], [], [], [], [], [], [])
-        for item in batch:
+        if self._any_steps and len(batch) > 1 and self._may_evict(batch):
+            for item in batch:  # whose state gives way must not depend on where the batch ends
+                self._take([item], level, result)
+        else:
+            self._take(batch, level, result)
+        return result
+
+    def _take(self, batch: Sequence[Event | Feedback], level: Level, result: Result) -> None:
+        outcomes = self._stepped(batch, result) if self._any_steps and level != "archive" else {}
+        for at, item in enumerate(batch):
             if isinstance(item, Feedback):
                 result.feedback.append(item)
                 self._verdict(item)
+            elif level == "archive" or item.type == NOTICE:
+                result.archived += 1
+                result.scores.append(None)
             else:
-                self._event(item, result)
-        return result
+                self._event(item, outcomes.get(at), result, light=level == "light")
+
+    def _stepped(self, batch: Sequence[Event | Feedback], result: Result) -> dict[int, Outcome]:
+        """What the steps make of the events of sources that have some, by place in the batch: each source's in one go."""
+        places: dict[str, list[int]] = {}
+        for at, item in enumerate(batch):
+            if isinstance(item, Event) and item.type != NOTICE:
+                places.setdefault(item.source, []).append(at)
+        outcomes: dict[int, Outcome] = {}
+        for name, positions in places.items():
+            source = self._sources.get(name) or self._new(name)
+            preprocess = source.preprocess
+            if isinstance(preprocess, Cleaner):
+                continue
+            events = [item for at in positions if isinstance(item := batch[at], Event)]
+            dropped, begun = preprocess.dropped, self._stopwatch()
+            outcomes.update(zip(positions, preprocess.take(events), strict=True))
+            self.preprocess_seconds += self._stopwatch() - begun
+            _count_dropped(result, name, preprocess.dropped - dropped)
+        return outcomes
+
+    def _may_evict(self, batch: Sequence[Event | Feedback]) -> bool:
+        new = {item.source for item in batch if isinstance(item, Event)} - self._sources.keys()
+        return len(self._sources) + len(new) > MAX_SOURCES
 
     def snapshot(self) -> bytes:
         """The whole state. Entities without an event since the last snapshot cost next to nothing."""
         sources = [
-            (name, source.fingerprint, source.time, source.cleaner.state(), source.entities.freeze())
+            (name, source.fingerprint, source.time, source.preprocess.state(), source.entities.freeze())
             for name, source in self._sources.items()
         ]
         return seal({"sources": sources, "lines": self._lines.state()})
@@ -134,14 +204,15 @@ class Pipeline:
     def reconfigure(self, settings: Settings) -> None:
         """Takes new settings; detector state stays where its own settings did not change."""
         self._settings = settings
+        self._any_steps = _any_steps(settings)
         self._lines.configure(settings.feedback)
         for name, source in self._sources.items():
             detect = settings.detect_for(name)
-            own = _source_settings(name, settings)
+            own = settings.source(name)
             fingerprint = _fingerprint(name, settings)
-            source.cleaner.configure(own)
+            source.preprocess = _reconfigured(name, source.preprocess, own)
             if own.time != source.time:
-                source.cleaner.forget_time()
+                source.preprocess.forget_time()
                 source.time = own.time
             if fingerprint != source.fingerprint:
                 source.entities = EntityTable(detect)
@@ -169,38 +240,48 @@ class Pipeline:
         if key is not None and key[0] in self._sources:
             self._set_lines(key[0], self._sources[key[0]])
 
-    def _event(self, event: Event, result: Result) -> None:
+    def _event(self, event: Event, outcome: Outcome | None, result: Result, *, light: bool) -> None:
+        """Judges an event; ``outcome`` is what its source's steps made of it, None where the source has none."""
         source = self._sources.get(event.source)
         if source is None:
             source = self._new(event.source)
         else:
             self._sources.move_to_end(event.source)
-        cleaner = source.cleaner
-        dropped = cleaner.dropped
-        begun = self._stopwatch()
+        rows = self._cleaned(event, source.preprocess, result) if isinstance(source.preprocess, Cleaner) else outcome
+        if isinstance(rows, CleanEvent):
+            result.scores.append(self._judge(rows, source, result, light=light))
+        elif isinstance(rows, list):
+            result.scores.append(_highest([self._judge(row, source, result, light=light) for row in rows]))
+        else:
+            result.scores.append(None)
+            if isinstance(rows, DeadLetter):
+                result.dead.append(rows)
+            elif rows is Rejected.LATE:
+                result.late.append(event)
+            elif rows is Rejected.DUPLICATE:
+                result.duplicates.append(event)
+            else:
+                result.filtered.append(event)
+
+    def _cleaned(self, event: Event, cleaner: Cleaner, result: Result) -> CleanEvent | DeadLetter | Rejected:
+        dropped, begun = cleaner.dropped, self._stopwatch()
         clean = cleaner.take(event)
         self.preprocess_seconds += self._stopwatch() - begun
         if cleaner.dropped != dropped:
-            known = result.dropped_fields.get(event.source, 0)
-            result.dropped_fields[event.source] = known + cleaner.dropped - dropped
-        if not isinstance(clean, CleanEvent):
-            result.scores.append(None)
-            if isinstance(clean, DeadLetter):
-                result.dead.append(clean)
-            elif clean is Rejected.LATE:
-                result.late.append(event)
-            else:
-                result.duplicates.append(event)
-            return
+            _count_dropped(result, event.source, cleaner.dropped - dropped)
+        return clean
+
+    def _judge(self, clean: CleanEvent, source: _Source, result: Result, *, light: bool) -> Scores:
         result.clean.append(clean)
-        verdict = source.entities.step(clean.entity, clean.time_us, clean.fields, source.lines)
+        verdict = source.entities.step(clean.entity, clean.time_us, clean.fields, source.lines, light=light)
         anomaly, abnormal, change, warm, raised = verdict
-        quiet = warm == 1.0 and anomaly == abnormal == change == 0.0
-        result.scores.append(_QUIET if quiet else Scores(anomaly, abnormal, change, warm))
         for detector, judgement in raised:
-            pattern = _pattern(clean, detector, judgement, source.lines[detector.name])
+            origins = source.preprocess.origins
+            pattern = _pattern(clean, detector, judgement, source.lines[detector.name], origins)
             self._lines.remember(pattern.pattern_id, pattern.source, pattern.detector)
             result.patterns.append(pattern)
+        quiet = warm == 1.0 and anomaly == abnormal == change == 0.0
+        return _QUIET if quiet else Scores(anomaly, abnormal, change, warm)
 
     def _new(self, name: str) -> _Source:
         source = self._sources[name] = _Source(name, self._settings)
@@ -210,12 +291,13 @@ class Pipeline:
         return source
 
     def _restored(
-        self, name: str, fingerprint: str, time: str, cleaner: dict[str, Any], entities: list[tuple[str, bytes]]
+        self, name: str, fingerprint: str, time: str, preprocess: dict[str, Any], entities: list[tuple[str, bytes]]
     ) -> _Source:
         source = _Source(name, self._settings)
-        source.cleaner.load(cleaner)
+        own = source.preprocess
+        own.load(cleaner_state(preprocess) if isinstance(own, Cleaner) else preprocess)
         if source.time != time:
-            source.cleaner.forget_time()
+            own.forget_time()
         if source.fingerprint == fingerprint:
             source.entities.thaw(entities)
         return source
@@ -228,21 +310,48 @@ class Pipeline:
         source.lines = {detector: self._lines.line(source.base, name, detector) for detector in DETECTORS}
 
 
-def _source_settings(name: str, settings: Settings) -> SourceSettings:
-    found = settings.sources.get(name)
-    return found if found is not None else SourceSettings()
-
-
 def _fingerprint(name: str, settings: Settings) -> str:
     """What a source's detector state depends on: another fingerprint, and the state means nothing."""
-    own = _source_settings(name, settings)
+    own = settings.source(name)
     detect = settings.detect_for(name).model_dump_json(exclude=_NOT_IN_FINGERPRINT)
     return hashlib.sha256(
-        "\x1f".join((detect, own.entity, own.time, *own.fields, "\x1e", *own.exclude)).encode()
+        "\x1f".join((detect, own.entity, own.time, *own.fields, "\x1e", *own.exclude, steps_digest(own.steps))).encode()
     ).hexdigest()
 
 
-def _pattern(clean: CleanEvent, detector: Detector, judgement: Judgement, line: float) -> Pattern:
+def _any_steps(settings: Settings) -> bool:
+    return any(source.steps for source in settings.sources.values())
+
+
+def _reconfigured(name: str, old: Cleaner | Preprocessor, settings: SourceSettings) -> Cleaner | Preprocessor:
+    """What makes the source's events rows under new settings; what was seen stays as far as it still means something."""
+    if isinstance(old, Cleaner) != bool(settings.steps):
+        old.configure(settings)
+        return old
+    new = _preprocess(name, settings)
+    new.load(cleaner_state(old.state()))
+    return new
+
+
+def _count_dropped(result: Result, source: str, dropped: int) -> None:
+    if dropped:
+        result.dropped_fields[source] = result.dropped_fields.get(source, 0) + dropped
+
+
+def _highest(scores: Sequence[Scores]) -> Scores | None:
+    if len(scores) < 2:
+        return scores[0] if scores else None
+    return Scores(
+        anomaly=max(one.anomaly for one in scores),
+        abnormal=max(one.abnormal for one in scores),
+        change=max(one.change for one in scores),
+        warm=max(one.warm for one in scores),
+    )
+
+
+def _pattern(
+    clean: CleanEvent, detector: Detector, judgement: Judgement, line: float, origins: Mapping[str, str]
+) -> Pattern:
     finding = judgement.finding
     assert finding is not None  # a raised judgement has one
     return Pattern(
@@ -253,10 +362,15 @@ def _pattern(clean: CleanEvent, detector: Detector, judgement: Judgement, line: 
         details=Details(
             prev_state=finding.prev_state, new_state=finding.new_state, metrics=finding.metrics, confidence=judgement.onset
         ),
-        contributors=list(finding.contributors),
+        contributors=[_traced(one, origins) for one in finding.contributors],
         detector=detector.name,
         event_id=clean.event_id,
         entity=clean.entity,
         line=line,
         summary=finding.summary,
     )
+
+
+def _traced(contributor: Contributor, origins: Mapping[str, str]) -> Contributor:
+    origin = origins.get(contributor.field)
+    return msgspec.structs.replace(contributor, origin=origin) if origin else contributor

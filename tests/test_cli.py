@@ -23,7 +23,7 @@ HEAVY = (
 )
 COMMANDS = (
     *("up", "engine", "tui", "api", "demo", "check", "replay"),
-    *("patterns", "sources", "status", "feedback", "doctor"),
+    *("ingest", "patterns", "sources", "status", "tap", "feedback", "doctor"),
 )
 
 

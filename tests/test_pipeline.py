@@ -19,7 +19,9 @@ import pytest
 from hypothesis import Phase, given, settings, strategies as st
 
 from qraft.config import Settings
-from qraft.config.settings import AdwinSettings, DetectSettings, FeedbackSettings, FileSource, ForestSettings, Source
+from qraft.config.detect import AdwinSettings, DetectSettings, ForestSettings
+from qraft.config.settings import FeedbackSettings
+from qraft.config.sources import FileSource, Source
 from qraft.detect import DETECTORS
 from qraft.model import Event, Feedback, Verdict, encode, iso_from_us, pattern_id
 from qraft.pipeline import Pipeline, Result, Scores
@@ -31,7 +33,7 @@ Item = Event | Feedback
 def said(results: Sequence[Result]) -> list[bytes | Scores | None]:
     """Everything the pipeline says, each kind in order, to the bit."""
     out: list[bytes | Scores | None] = [score for result in results for score in result.scores]
-    for kind in ("patterns", "dead", "clean", "feedback", "late", "duplicates"):
+    for kind in ("patterns", "dead", "clean", "feedback", "late", "duplicates", "filtered"):
         out += [encode(one) for result in results for one in getattr(result, kind)]
     return out
 
@@ -266,7 +268,7 @@ def own(**changes: object) -> dict[str, Source]:
     ("changes", "fresh"),
     [
         ({}, False),
-        ({"path": "z", "rate": 5.0}, False),
+        ({"path": "z", "mode": "replay", "rate": 5.0}, False),
         ({"detect": DetectSettings(line=0.7, max_entities=3)}, False),
         ({"detect": DetectSettings(forest=ForestSettings(trees=3))}, True),
         ({"fields": ["f0"]}, True),
@@ -323,3 +325,133 @@ def test_an_empty_batch_and_an_empty_snapshot() -> None:
     other = Pipeline(Settings())
     other.restore(pipeline.snapshot())
     assert other.entities("s") == 0
+
+
+STEPS = [
+    {"do": "entity", "fields": ["sensor"]},
+    {"do": "derive", "fields": {"spread": "f0 - f1", "f2": "COALESCE(f2, f1)"}},
+    {"do": "filter", "expression": "ABS(f0) < 2.5 OR f0 > 30 OR f0 IS NULL"},
+    {"do": "fill", "fields": ["late"], "max_rows": 3},
+    {"do": "features", "of": {"f1": ["diff", "rolling_mean(5)"]}},
+]
+WINDOW = {"do": "window", "every": "3s", "aggregate": {"f0": ["ohlc"], "f1": ["mean"]}}
+
+
+def with_steps() -> Settings:
+    """A source with steps, one with windows, and one without either."""
+    sources: dict[str, Source] = {
+        "s": FileSource.model_validate({"adapter": "file", "path": "x", "steps": STEPS}),
+        "w": FileSource.model_validate({"adapter": "file", "path": "y", "steps": [WINDOW]}),
+    }
+    return Settings(sources=sources)
+
+
+@cache
+def mixed_stream() -> list[Item]:
+    """The short stream, with two other sources between its events."""
+    windows, plain = events(eventful(2500, seed=8), "w"), events(eventful(2500, seed=9), "plain")
+    out: list[Item] = []
+    for at, item in enumerate(short_stream()):
+        out.append(item)
+        out += windows[at : at + 1] + plain[at : at + 1]
+    return out
+
+
+@cache
+def mixed_undisturbed() -> list[bytes | Scores | None]:
+    return said([Pipeline(with_steps()).step(mixed_stream())])
+
+
+def test_the_mixed_stream_has_everything_in_it() -> None:
+    result = Pipeline(with_steps()).step(mixed_stream())
+    assert {pattern.source for pattern in result.patterns} == {"s", "w", "plain"}
+    assert result.dead
+    assert result.late
+    assert result.duplicates
+    assert result.filtered
+    assert len(result.scores) == sum(isinstance(item, Event) for item in mixed_stream())
+    rows = sum(clean.source == "w" for clean in result.clean)
+    assert 700 < rows < 900
+    origins = {(one.field, one.origin) for pattern in result.patterns for one in pattern.contributors}
+    assert {("spread", "f0, f1"), ("f1.diff", "f1"), ("f2", "f1, f2")} & origins
+    assert ("f0.close", "f0") in origins
+    assert all(origin == "" for field, origin in origins if field in ("f0", "f1", "late"))
+
+
+@pytest.mark.parametrize("size", [1, 64, 3000])
+def test_steps_however_cut(size: int) -> None:
+    assert said(cut(Pipeline(with_steps()), mixed_stream(), size)) == mixed_undisturbed()
+
+
+def test_steps_however_interrupted() -> None:
+    items, pipeline, results, at = mixed_stream(), Pipeline(with_steps()), [], 0
+    draw = Random(4)
+    while at < len(items):
+        size = draw.choice((1, 7, 300, 900))
+        results.append(pipeline.step(items[at : at + size]))
+        at += size
+        snapshot = pipeline.snapshot()
+        pipeline = Pipeline(with_steps())
+        pipeline.restore(snapshot)
+    assert said(results) == mixed_undisturbed()
+
+
+def test_which_source_gives_way_does_not_depend_on_the_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qraft.pipeline.MAX_SOURCES", 3)
+    steps = [{"do": "features", "of": {"f0": ["diff", "lag(3)"]}}]
+    names = [f"s{at}" for at in range(5)]
+    configured = Settings(
+        sources={name: FileSource.model_validate({"adapter": "file", "path": "x", "steps": steps}) for name in names[:4]}
+    )
+    draw = Random(6)
+    stream = [event for at in range(400) for event in events(noise(1, 2, seed=at), draw.choice(names), at)]
+    whole = said([Pipeline(configured).step(stream)])
+    for size in (1, 2, 5, 50):
+        assert said(cut(Pipeline(configured), stream, size)) == whole
+
+
+def test_steps_rest_at_the_level_archive() -> None:
+    pipeline, stream = Pipeline(with_steps()), events(noise(10))
+    archived = pipeline.step(stream, level="archive")
+    assert (archived.archived, archived.clean, archived.scores) == (10, [], [None] * 10)
+    assert len(pipeline.step(stream).duplicates) == 0  # nothing was touched
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fresh", "kept"),
+    [
+        (STEPS, STEPS, False, True),
+        ([], STEPS, True, False),
+        (STEPS, [], True, False),
+        (STEPS, STEPS[:-1], True, False),
+        ([WINDOW], [{**WINDOW, "every": "4s"}], True, False),
+    ],
+)
+def test_other_steps_start_fresh_and_know_repeats_still(
+    before: list[dict[str, object]], after: list[dict[str, object]], fresh: bool, kept: bool
+) -> None:
+    pipeline = Pipeline(Settings(sources=own(steps=before)))
+    for source in ("one", "two"):
+        pipeline.step(events(noise(600), source))
+    snapshot = pipeline.snapshot()
+    pipeline.reconfigure(Settings(sources=own(steps=after)))
+    restored = Pipeline(Settings(sources=own(steps=after)))
+    restored.restore(snapshot)
+    for changed in (pipeline, restored):
+        assert len(changed.step(events(noise(1), "one", 599)).duplicates) == 1
+        assert (changed.entities("one") == 0) == fresh
+        rows = changed.step(events([{"f0": 0.0, "f1": 1.0, "f2": 0.0}], "one", 600)).clean
+        assert any("f1.diff" in row.fields for row in rows) == kept
+        assert warmth(changed, "two", 600) == 1.0
+
+
+def test_the_pipeline_without_steps_loads_no_polars() -> None:
+    program = (
+        "import sys\nfrom qraft.config import Settings\nfrom qraft.pipeline import Pipeline\n"
+        "from tests.detect.streams import events, noise\n"
+        "assert len(Pipeline(Settings()).step(events(noise(3))).clean) == 3\n"
+        "assert 'polars' not in sys.modules\n"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, cwd=root, text=True)
+    assert done.returncode == 0, done.stderr

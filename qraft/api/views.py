@@ -30,6 +30,8 @@ class ContributorView(BaseModel):
     """Its share; the shares of a pattern add up to 1."""
     before: float | None = None
     after: float | None = None
+    origin: str = ""
+    """The source's own field where this one is a feature made of it."""
 
 
 class DetailsView(BaseModel):
@@ -177,6 +179,10 @@ class SourceView(BaseModel):
     """Events a second now."""
     lag_seconds: float | None = None
     """How far behind the newest event the engine is."""
+    dropped: int = 0
+    """Events given up since the engine started, as the source's when_full says."""
+    missing: int = 0
+    """Events that gaps in the feed's own sequence say never came, since the engine started."""
 
 
 class SourceList(BaseModel):
@@ -263,7 +269,7 @@ def _source(name: str, totals: SourceTotals | None, live: tuple[str, SourceStats
     if live is not None:
         engine, stats = live
         view |= {"engine": engine} | {
-            key: getattr(stats, key) for key in ("adapter", "state", "detail", "rate", "lag_seconds")
+            key: getattr(stats, key) for key in ("adapter", "state", "detail", "rate", "lag_seconds", "dropped", "missing")
         }
     return SourceView.model_validate(view)
 

@@ -8,6 +8,17 @@ from qraft.bus.reader import Delivery, LaneReader
 from qraft.bus.recovery import Barrier, Recovery, Snapshot
 from qraft.bus.streams import ensure_streams
 from qraft.bus.subjects import partition_of
+from qraft.bus.taps import (
+    Pacer,
+    TapRequest,
+    TapRow,
+    TapSample,
+    TapStage,
+    ask_tap,
+    publish_sample,
+    watch_published,
+    watch_tap,
+)
 
 __all__ = [
     "Barrier",
@@ -17,11 +28,20 @@ __all__ = [
     "BusUnavailable",
     "Delivery",
     "LaneReader",
+    "Pacer",
     "Publisher",
     "Recovery",
     "Snapshot",
+    "TapRequest",
+    "TapRow",
+    "TapSample",
+    "TapStage",
+    "ask_tap",
     "ensure_streams",
     "oversized_letter",
     "partition_of",
+    "publish_sample",
     "serve_control",
+    "watch_published",
+    "watch_tap",
 ]

@@ -130,7 +130,8 @@ class Bus:
         with contextlib.suppress(Error, TimeoutError, OSError):
             if self._client.is_connected:
                 await self._client.flush(timeout=1)
-        await self._client.close()
+        with contextlib.suppress(OSError):  # what was still to be sent to a server that is gone
+            await self._client.close()
 
     async def watch_patterns(self, handle: Callable[[list[Pattern]], None]) -> None:
         """Hands every pattern published from now on to ``handle``, on the event loop."""
@@ -148,6 +149,14 @@ class Bus:
     async def watch_feedback(self, handle: Callable[[Feedback], None]) -> None:
         """Hands every operator's verdicts to ``handle`` as they are given."""
         await self._watch(subjects.feedback_subject("*"), Feedback, handle)
+
+    async def watch_messages(self, subject: str, handle: Callable[[bytes], None]) -> None:
+        """Hands the bytes of every message published on ``subject`` from now on to ``handle``, on the event loop."""
+
+        async def received(message: Msg) -> None:
+            handle(message.data)
+
+        await self._subscribe(subject, received)
 
     async def send_feedback(self, feedback: Feedback) -> None:
         """Returns once JetStream has stored the verdict; the same ``feedback_id`` is stored once.

@@ -10,7 +10,7 @@ from nats.js.errors import NotFoundError, ObjectNotFoundError
 from qraft.bus import subjects
 from qraft.bus.client import Bus, translated
 from qraft.bus.codec import decode_message
-from qraft.model import Event
+from qraft.model import Event, Level
 
 SNAPSHOT_SECONDS = 30.0
 
@@ -23,10 +23,14 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Barrier(msgspec.Struct, frozen=True):
-    """The messages ``first`` to ``last`` are being stored as one block; noted before, so that a restart cuts alike."""
+    """The messages ``first`` to ``last`` are being stored as one block, judged at ``level``.
+
+    Noted before, so that a restart cuts and judges alike.
+    """
 
     first: int
     last: int
+    level: Level = "full"
 
 
 class Recovery:
@@ -81,6 +85,15 @@ class Recovery:
                 return str(cursor)
         noted = await self._get(f"cursor.{source}")
         return noted.decode() if noted else None
+
+    async def save_paused(self, sources: set[str]) -> None:
+        """Notes which sources an operator paused, so that they stay so over a restart."""
+        await self._put("paused", msgspec.json.encode(sorted(sources)))
+
+    async def load_paused(self) -> set[str]:
+        """Which sources an operator paused."""
+        found = await self._get("paused")
+        return set(msgspec.json.decode(found, type=list[str])) if found else set()
 
     async def _get(self, key: str) -> bytes | None:
         async with translated():

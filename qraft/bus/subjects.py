@@ -45,6 +45,11 @@ def stats_subject(engine: str) -> str:
     return f"qraft.stats.{engine}"
 
 
+def tap_subject(stage: str, source: str) -> str:
+    """Where an engine shows events of ``source`` at a stage, while somebody asks for them."""
+    return f"qraft.tap.{stage}.{source}"
+
+
 def partition_of(source: str, partitions: int) -> int:
     """The partition of a source: FNV-1a (32 bit) of its name modulo ``partitions``.
 

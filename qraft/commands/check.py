@@ -12,7 +12,6 @@ from qraft.commands.output import print_json
 
 if TYPE_CHECKING:
     from qraft.config import Settings
-    from qraft.config.settings import Source
 
 
 def check(
@@ -41,7 +40,7 @@ def check(
         return 0
     print(f"{path}: ok")
     for name, source in settings.sources.items():
-        print(f"  {name}: {source.adapter}{_place(source)}{'' if source.enabled else ' (not enabled)'}")
+        print(f"  {name}: {source.adapter} {source.place}{'' if source.enabled else ' (not enabled)'}")
     if not settings.sources:
         print("  no sources: only events published on NATS are watched")
     return 0
@@ -49,11 +48,3 @@ def check(
 
 def _sources(settings: Settings) -> list[dict[str, Any]]:
     return [{"source": name, "adapter": s.adapter, "enabled": s.enabled} for name, s in settings.sources.items()]
-
-
-def _place(source: Source) -> str:
-    if source.adapter == "file":
-        return f" {source.path} ({source.mode})"
-    if source.adapter == "websocket":
-        return f" {source.url}"
-    return f" every {source.interval_seconds:g} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,17 +48,29 @@ def config_file(config: Path | None) -> Path | None:
     return config if config is not None else DEFAULT_FILE if DEFAULT_FILE.is_file() else None
 
 
-def load_settings(config: Path | None) -> Settings:
+def load_settings(config: Path | None, data_dir: Path | None = None) -> Settings:
     """The configuration in force. Without any file: the defaults, and this machine as the one source.
 
+    While an instance runs, a file with mistakes does not stop the commands that talk to it, nor its parts from being
+    started again: what was in force last goes on, as it does in the engine.
+
     Raises:
-        ConfigError: the file has mistakes.
+        ConfigError: the file has mistakes, and nothing runs.
     """
-    from qraft.config import Settings, load
-    from qraft.config.settings import HostSource
+    from qraft.config import ConfigError, Settings, last_good_path, load, read_run
+    from qraft.config.sources import HostSource
 
     file = config_file(config)
-    return load(file) if file is not None else Settings(sources={"host": HostSource(adapter="host")})
+    if file is None:
+        return Settings(sources={"host": HostSource(adapter="host")})
+    try:
+        return load(file)
+    except ConfigError as error:
+        folder = data_directory(Settings(), data_dir)
+        if read_run(folder) is None or not last_good_path(folder).exists():
+            raise
+        print(f"{error}\nthe configuration that was in force last goes on", file=sys.stderr)
+        return load(last_good_path(folder))
 
 
 def data_directory(settings: Settings, data_dir: Path | None) -> Path:

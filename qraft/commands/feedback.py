@@ -38,7 +38,7 @@ def feedback(
     It moves the alert line of the pattern's source and detector.
     """
     said = _verdict(verdict)
-    found = find_instance(load_settings(config), data_dir, need=("nats", "clickhouse"))
+    found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
     stored = asyncio.run(_give(found, pattern_id, said, note, user or getpass.getuser()))
     if as_json:
         print_json(stored)

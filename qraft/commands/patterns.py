@@ -43,7 +43,7 @@ def patterns(
         min_confidence=min_confidence,
         limit=limit,
     )
-    found = find_instance(load_settings(config), data_dir, need=("clickhouse",))
+    found = find_instance(load_settings(config, data_dir), data_dir, need=("clickhouse",))
     stored = asyncio.run(_query(found, query))
     if as_json:
         _print_lines(stored)

@@ -21,6 +21,12 @@ def replay(
     fields: Annotated[
         str, typer.Option("--fields", metavar="A,B", help="Columns to watch; without it all numeric ones.")
     ] = "",
+    like: Annotated[
+        str,
+        typer.Option(
+            "--like", metavar="SOURCE", help="Judge as this source of the configuration: steps, entity, detectors."
+        ),
+    ] = "",
     config: ConfigOption = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, metavar="N", help="Files at once; without it one a core.")
@@ -39,6 +45,7 @@ def replay(
         delimiter=delimiter,
         fields=[name.strip() for name in fields.split(",") if name.strip()],
         settings=load_settings(config),
+        like=like,
         out=out,
         workers=workers,
         progress=not as_json,

@@ -45,8 +45,14 @@ def engine(config: ConfigOption = None, data_dir: DataDirOption = None) -> int:
     """
     from qraft.engine import daemon
 
-    settings = load_settings(config)
-    return daemon.run(settings, data_dir=data_directory(settings, data_dir), password=password_of(settings))
+    settings = load_settings(config, data_dir)
+    file = config_file(config)
+    return daemon.run(
+        settings,
+        config=file.absolute() if file is not None else None,
+        data_dir=data_directory(settings, data_dir),
+        password=password_of(settings),
+    )
 
 
 def tui(
@@ -60,7 +66,9 @@ def tui(
 ) -> int:
     """Opens the terminal interface of a running engine."""
     _need_terminal()
-    found = find_instance(load_settings(config), data_dir, nats=nats, clickhouse=clickhouse, need=("nats", "clickhouse"))
+    found = find_instance(
+        load_settings(config, data_dir), data_dir, nats=nats, clickhouse=clickhouse, need=("nats", "clickhouse")
+    )
     from tui import app
 
     return app.run(
@@ -86,7 +94,7 @@ def api(
     """Serves the REST interface of a running engine."""
     from qraft.api.server import serve
 
-    settings = load_settings(config)
+    settings = load_settings(config, data_dir)
     found = find_instance(settings, data_dir, need=("nats", "clickhouse"))
     return serve(
         host=host if host is not None else settings.api.host,

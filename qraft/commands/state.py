@@ -14,14 +14,21 @@ if TYPE_CHECKING:
     from qraft.api.views import SourceView
     from qraft.model import EngineStats
 
+NOTICES_SHOWN = 5
+_LEVELS = {
+    "light": "light: the engine is behind, so forest and clusters rest",
+    "archive": "archive: the engine is behind, so events are stored, not judged",
+}
+
 
 def sources(config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> int:
     """Lists the sources: state, rate, lag, totals."""
-    found = find_instance(load_settings(config), data_dir, need=("nats", "clickhouse"))
+    found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
     views = asyncio.run(_sources(found))
     if as_json:
         print_json([view.model_dump() for view in views])
         return 0
+    lost = any(view.dropped or view.missing for view in views)
     rows = [
         [
             plain(view.source),
@@ -32,12 +39,14 @@ def sources(config: ConfigOption = None, data_dir: DataDirOption = None, as_json
             str(view.events),
             str(view.patterns),
             view.last_event[:19].replace("T", " ") or "-",
+            *([str(view.dropped or "-"), str(view.missing or "-")] if lost else []),
             plain(view.detail),
         ]
         for view in views
     ]
-    headers = ("SOURCE", "ADAPTER", "STATE", "EVENTS/S", "LAG", "EVENTS", "PATTERNS", "LAST EVENT", "")
-    print_table(headers, rows, right=frozenset({"EVENTS/S", "LAG", "EVENTS", "PATTERNS"}))
+    losses = ("DROPPED", "MISSING") if lost else ()
+    headers = ("SOURCE", "ADAPTER", "STATE", "EVENTS/S", "LAG", "EVENTS", "PATTERNS", "LAST EVENT", *losses, "")
+    print_table(headers, rows, right=frozenset({"EVENTS/S", "LAG", "EVENTS", "PATTERNS", *losses}))
     return 0
 
 
@@ -46,7 +55,7 @@ def status(config: ConfigOption = None, data_dir: DataDirOption = None, as_json:
 
     Exit status 0 when all of it is well, 1 otherwise.
     """
-    found = find_instance(load_settings(config), data_dir, need=("nats", "clickhouse"))
+    found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
     engines, rows, wrong = asyncio.run(_status(found))
     if as_json:
         servers = {"nats": found.nats_url, "clickhouse": found.clickhouse_url}
@@ -59,6 +68,7 @@ def status(config: ConfigOption = None, data_dir: DataDirOption = None, as_json:
             f"{engine.rate:.1f} events/s, lag {duration(engine.lag_seconds)}, {engine.pending} messages waiting, "
             f"{engine.rss_bytes / 1024**2:.0f} MiB"
         )
+        _print_told(engine)
     print(f"NATS:       {found.nats_url}")
     print(f"ClickHouse: {found.clickhouse_url}, database {found.database}")
     if rows:
@@ -71,6 +81,24 @@ def status(config: ConfigOption = None, data_dir: DataDirOption = None, as_json:
     if wrong:
         raise UserError("; ".join(wrong))
     return 0
+
+
+def _print_told(engine: EngineStats) -> None:
+    """What gives way, was refused, is lost, and the latest notices."""
+    if engine.level != "full":
+        print(f"  detection:  {_LEVELS[engine.level]}")
+    if engine.config_error:
+        print(f"  refused:    {plain(engine.config_error)}; the configuration before stays in force")
+    lost = [one for one in engine.sources if one.dropped or one.missing]
+    for one in lost:
+        parts = [f"{one.dropped} dropped"] * bool(one.dropped) + [f"{one.missing} missing from the feed"] * bool(one.missing)
+        print(f"  {plain(one.source)}: {', '.join(parts)}")
+    if engine.notices:
+        counts = ", ".join(f"{plain(kind)} {count}" for kind, count in sorted(engine.notice_counts.items()))
+        print(f"  notices since it started: {counts}; the latest:")
+    for notice in engine.notices[-NOTICES_SHOWN:]:
+        about = f"{plain(notice.source)}: " if notice.source else ""
+        print(f"    {notice.timestamp[:19].replace('T', ' ')}  {about}{plain(notice.kind)}: {plain(notice.text)}")
 
 
 async def _sources(found: Instance) -> list[SourceView]:
@@ -104,6 +132,10 @@ async def _status(found: Instance) -> tuple[list[EngineStats], dict[str, int], l
         if not engines:
             wrong.append("no engine speaks; start one with `qraft engine`")
         for engine in engines:
+            if engine.level != "full":
+                wrong.append(f"engine {engine.engine} does not judge in full: level {engine.level}")
+            if engine.config_error:
+                wrong.append(f"engine {engine.engine} refused the configuration")
             if engine.state == "waiting":
                 wrong.append(f"engine {engine.engine} waits: {engine.detail or 'no reason given'}")
             elif engine.state != "running":

@@ -1,7 +1,22 @@
-"""config.toml as typed settings; errors that name the key; where a running instance is found."""
+"""config.toml as typed settings; errors that name the key; its edits; where a running instance is found."""
 
+from qraft.config.changes import Changes, changes
 from qraft.config.load import ConfigError, Problem, load, parse
-from qraft.config.runfile import RunInfo, alive, read_run, remove_run, write_run
+from qraft.config.runfile import RunInfo, alive, last_good_path, read_run, remove_run, write_run
 from qraft.config.settings import Settings
 
-__all__ = ["ConfigError", "Problem", "RunInfo", "Settings", "alive", "load", "parse", "read_run", "remove_run", "write_run"]
+__all__ = [
+    "Changes",
+    "ConfigError",
+    "Problem",
+    "RunInfo",
+    "Settings",
+    "alive",
+    "changes",
+    "last_good_path",
+    "load",
+    "parse",
+    "read_run",
+    "remove_run",
+    "write_run",
+]

@@ -6,20 +6,18 @@ import difflib
 import json
 import re
 import tomllib
-import types
-import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from qraft.config.base import SOURCE_NAME
+from qraft.config.location import locate, model_of, tags, written
 from qraft.config.places import KeyPath, key_lines
-from qraft.config.settings import SOURCE_NAME, FileSource, HostSource, Settings, WebSocketSource
-
-_ADAPTERS: dict[str, type[BaseModel]] = {"host": HostSource, "file": FileSource, "websocket": WebSocketSource}
+from qraft.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +56,7 @@ def load(path: Path) -> Settings:
         raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error}")]) from None
     settings = parse(text, str(path))
     folder = path.resolve().parent
-    sources = {
-        name: source.model_copy(update={"path": str(folder / Path(source.path).expanduser())})
-        if isinstance(source, FileSource)
-        else source
-        for name, source in settings.sources.items()
-    }
+    sources = {name: source.anchored(folder) for name, source in settings.sources.items()}
     engine = settings.engine
     if not settings.data_dir.is_absolute():
         engine = engine.model_copy(update={"data_dir": str(folder / engine.data_dir)})
@@ -86,23 +79,37 @@ def parse(text: str, file: str = "config.toml") -> Settings:
     try:
         return Settings.model_validate(table)
     except ValidationError as error:
-        lines = key_lines(text)
-        raise ConfigError(sorted((_problem(d, file, lines) for d in error.errors()), key=lambda p: p.line)) from None
+        raise ConfigError(_problems(error.errors(), file, key_lines(text))) from None
+
+
+def _problems(details: Sequence[ErrorDetails], file: str, lines: dict[KeyPath, int]) -> list[Problem]:
+    """The mistakes in order; what the members of a union have to say of one value is one."""
+    found: dict[tuple[str, str], list[Problem]] = {}
+    for detail in details:
+        problem = _problem(detail, file, lines)
+        found.setdefault((problem.key, _show(detail["input"])), []).append(problem)
+    return sorted((_merged(same, got) for (_, got), same in found.items()), key=lambda p: p.line)
+
+
+def _merged(problems: list[Problem], got: str) -> Problem:
+    first, tail = problems[0], f", got {got}"
+    asked = dict.fromkeys(p.message.removeprefix("expected ").removesuffix(tail) for p in problems)
+    if len(asked) == 1 or not all(p.message.startswith("expected ") and p.message.endswith(tail) for p in problems):
+        return first
+    return Problem(first.file, first.line, first.key, f"expected {' or '.join(asked)}{tail}")
 
 
 def _problem(detail: ErrorDetails, file: str, lines: dict[KeyPath, int]) -> Problem:
-    path = [str(part) for part in detail["loc"]]
-    if len(path) > 2 and path[0] == "sources":
-        del path[2:3]  # pydantic puts the adapter's name, the union's tag, behind the source's
+    path, _ = locate(Settings, detail["loc"])
     if detail["type"] == "union_tag_invalid":
-        path.append("adapter")
-    path = [part for part in path if part != "[key]"]
-    line = next((lines[key] for n in range(len(path), 0, -1) if (key := tuple(path[:n])) in lines), 0)
-    return Problem(file, line, ".".join(map(_quoted, path)), _message(detail, path))
+        path = (*path, _discriminator(detail))
+    names = tuple(map(str, path))
+    line = next((lines[key] for n in range(len(names), 0, -1) if (key := names[:n]) in lines), 0)
+    return Problem(file, line, written(path), _message(detail))
 
 
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+def _discriminator(detail: ErrorDetails) -> str:
+    return str(detail["ctx"]["discriminator"]).strip("'")
 
 
 _SYNTAX = {
@@ -132,19 +139,23 @@ _EXPECTED = {
 """What each kind of pydantic's errors asks for; ``{}`` takes pydantic's own bounds."""
 
 
-def _message(detail: ErrorDetails, path: list[str]) -> str:  # noqa: PLR0911 - one return a kind of mistake
+def _message(detail: ErrorDetails) -> str:  # noqa: PLR0911 - one return a kind of mistake
     kind, got, context = detail["type"], detail["input"], detail.get("ctx", {})
     shown = _show(got)
     if kind == "extra_forbidden":
-        return f"unknown key{_nearest(path[-1], _keys_at(path[:-1], detail))}"
+        model = model_of(locate(Settings, detail["loc"][:-1])[1])
+        return f"unknown key{_nearest(str(detail['loc'][-1]), list(model.model_fields) if model is not None else [])}"
     if kind == "missing":
         return "is required and missing"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        names = ", ".join(f'"{name}"' for name in _ADAPTERS)
-        tag = got.get("adapter") if isinstance(got, dict) else None
+        key = _discriminator(detail)
+        options = tags(locate(Settings, detail["loc"])[1], key)
+        listed = ", ".join(f'"{option}"' for option in options)
+        tag = got.get(key) if isinstance(got, dict) else None
         if tag is None:
-            return f"adapter is missing; expected one of {names}"
-        return f"unknown adapter {_show(tag)}; expected one of {names}{_nearest(str(tag), list(_ADAPTERS), shown=False)}"
+            return f"{key} is missing; expected one of {listed}"
+        near = _nearest(str(tag), options, shown=False)
+        return f"unknown {_KINDS.get(key, key)} {_show(tag)}; expected one of {listed}{near}"
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         listed = ", ".join(f'"{option}"' for option in options)
@@ -158,9 +169,13 @@ def _message(detail: ErrorDetails, path: list[str]) -> str:  # noqa: PLR0911 - o
     return f"{text}, got {shown}" if not isinstance(got, dict | BaseModel) else text
 
 
+_KINDS = {"do": "step"}
+"""What a key that tells the kinds of a table apart is about, where it does not say so itself."""
+
 _PATTERNS = {
     SOURCE_NAME: "a name of letters, digits, - and _ only, 64 at most",
     r"^wss?://": "an address that starts with ws:// or wss://",
+    r"^https?://": "an address that starts with http:// or https://",
     r"^[A-Za-z_][A-Za-z0-9_]{0,63}$": "a name of letters, digits and _ only, 64 at most, no digit first",
 }
 """What each pattern of the settings asks for, in words."""
@@ -179,26 +194,3 @@ def _nearest(name: str, options: list[str], *, shown: bool = True) -> str:
     if close:
         return f'; did you mean "{close[0]}"?'
     return f"; known here: {', '.join(options)}" if shown and options else ""
-
-
-def _keys_at(path: list[str], detail: ErrorDetails) -> list[str]:
-    model: Any = Settings
-    for depth, part in enumerate(path):
-        if depth == 1 and path[0] == "sources":
-            model = _ADAPTERS.get(str(detail["loc"][2]), HostSource)
-            continue
-        field = model.model_fields.get(part)
-        if field is None:
-            return []
-        model = _model_of(field.annotation)
-        if model is None and part != "sources":
-            return []
-    return list(model.model_fields) if model is not None else []
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return next((m for a in typing.get_args(annotation) if (m := _model_of(a)) is not None), None)
-    return None

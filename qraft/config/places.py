@@ -23,15 +23,16 @@ _TOKEN = re.compile(
 def key_lines(text: str) -> dict[KeyPath, int]:
     """The line, from 1, of each table's first header and of each key; keys of inline tables have none.
 
-    ``text`` is valid TOML.
+    The tables of an array ``[[a]]`` are ``("a", "0")``, ``("a", "1")`` and so on. ``text`` is valid TOML.
     """
     lines: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
     statement, in_value, depth, line = "", False, 0, 1
     for token in _TOKEN.findall(text + "\n"):
         if token == "\n" and depth == 0:
-            if statement.strip() and not in_value:
-                table = _parts(statement.strip().strip("[]"))
+            if (header := statement.strip()) and not in_value:
+                table = _table(header, counts)
                 _note(lines, table, line)
             statement, in_value = "", False
         elif in_value:
@@ -43,6 +44,19 @@ def key_lines(text: str) -> dict[KeyPath, int]:
             statement += token
         line += token.count("\n")
     return lines
+
+
+def _table(header: str, counts: dict[KeyPath, int]) -> KeyPath:
+    """The path of a header's table: below an array of tables, it belongs to the last of them so far."""
+    path: KeyPath = ()
+    parts = _parts(header.strip("[]"))
+    for at, part in enumerate(parts, 1):
+        path += (part,)
+        if at == len(parts) and header.startswith("[["):
+            counts[path] = counts.get(path, 0) + 1
+        if path in counts:
+            path += (str(counts[path] - 1),)
+    return path
 
 
 def _note(lines: dict[KeyPath, int], path: KeyPath, line: int) -> None:

@@ -17,6 +17,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     database: str = "qraft"
     api_url: str = ""
     metrics_url: str = ""
+    config: str = ""
     engine: str = "main"
     started: str = ""
 
@@ -24,6 +25,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 def run_path(data_dir: Path) -> Path:
     """Where run.json stands below a data directory."""
     return data_dir / "run.json"
+
+
+def last_good_path(data_dir: Path) -> Path:
+    """Where the configuration that was in force last stands below a data directory."""
+    return data_dir / "config.last.toml"
 
 
 def read_run(data_dir: Path) -> RunInfo | None:

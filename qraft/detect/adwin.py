@@ -6,7 +6,7 @@ import math
 from array import array
 from typing import Any, Final
 
-from qraft.config.settings import AdwinSettings
+from qraft.config.detect import AdwinSettings
 from qraft.detect.backend import MeanWatch, RiverAdwin
 from qraft.detect.evidence import effect_confidence
 from qraft.detect.noise import Noise

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from qraft.config.settings import ClusterSettings
+from qraft.config.detect import ClusterSettings
 from qraft.detect.backend import Codebook, OnlineKMeans
 from qraft.detect.base import Finding, Judgement
 from qraft.detect.blocks import Block, Move, Occupancy, block_of, merged, move_test, occupancy_test

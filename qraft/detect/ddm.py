@@ -6,7 +6,7 @@ import math
 from array import array
 from typing import Any, Final
 
-from qraft.config.settings import DdmSettings
+from qraft.config.detect import DdmSettings
 from qraft.detect.backend import RateWatch, RiverDdm
 from qraft.detect.evidence import effect_confidence
 from qraft.detect.noise import Noise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from qraft.config.settings import DetectSettings
+from qraft.config.detect import DetectSettings
 from qraft.detect.entity import EntityDetectors, Verdict
 from qraft.detect.state import freeze, thaw
 
@@ -26,8 +26,10 @@ class EntityTable:
         self._settings = settings
         self._shrink()
 
-    def step(self, entity: str, time_us: int, row: Mapping[str, float], lines: Mapping[str, float]) -> Verdict:
-        """Judges one row of one entity, then learns it."""
+    def step(
+        self, entity: str, time_us: int, row: Mapping[str, float], lines: Mapping[str, float], *, light: bool = False
+    ) -> Verdict:
+        """Judges one row of one entity, then learns it; see `EntityDetectors.step`."""
         found = self._entities.get(entity)
         if isinstance(found, EntityDetectors):
             detectors = found
@@ -38,7 +40,7 @@ class EntityTable:
             self._entities.move_to_end(entity)
             self._shrink()
         self._frozen.pop(entity, None)
-        return detectors.step(time_us, row, lines)
+        return detectors.step(time_us, row, lines, light=light)
 
     def freeze(self) -> list[tuple[str, bytes]]:
         """Every entity's state, least recently seen first. Those without a row since the last time are not frozen again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from qraft.config.settings import DetectSettings
+from qraft.config.detect import DetectSettings
 from qraft.detect.adwin import AdwinDrift
 from qraft.detect.base import Detector, Judgement
 from qraft.detect.clusters import ClusterChange
@@ -16,6 +16,9 @@ from qraft.detect.track import Tracks
 
 DETECTORS: Final = ("adwin", "ddm", "forest", "clusters")
 """Names of the detectors, in the order in which they judge a row."""
+
+LIGHT: Final = frozenset({"adwin", "ddm"})
+"""The cheap detectors, which judge on when the engine falls behind."""
 
 
 class Verdict(NamedTuple):
@@ -48,12 +51,20 @@ class EntityDetectors:
         if settings.clusters.enabled:
             self._detectors.append(ClusterChange(settings.clusters, self._tracks))
 
-    def step(self, time_us: int, row: Mapping[str, float], lines: Mapping[str, float]) -> Verdict:
-        """Judges one row by every detector, then learns it. ``lines``: the alert line by detector name."""
+    def step(self, time_us: int, row: Mapping[str, float], lines: Mapping[str, float], *, light: bool = False) -> Verdict:
+        """Judges one row, then learns it.
+
+        Args:
+            time_us: event time, UTC microseconds.
+            row: the numeric fields.
+            lines: the alert line by detector name.
+            light: only the cheap detectors see the row.
+        """
         self._tracks.update(row)
         anomaly = abnormal = change = warm = 0.0
         raised = _NONE
-        for detector in self._detectors:
+        detectors = [one for one in self._detectors if one.name in LIGHT] if light else self._detectors
+        for detector in detectors:
             judgement = detector.step(time_us, row, lines[detector.name])
             if judgement is QUIET:  # nearly always
                 warm += 1.0
@@ -67,4 +78,4 @@ class EntityDetectors:
             abnormal = max(abnormal, state)
             if finding is not None:
                 raised = [*raised, (detector, judgement)]
-        return Verdict(anomaly, abnormal, change, warm / len(self._detectors) if self._detectors else 1.0, raised)
+        return Verdict(anomaly, abnormal, change, warm / len(detectors) if detectors else 1.0, raised)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from math import log
 from typing import Any, Final
 
-from qraft.config.settings import ForestSettings
+from qraft.config.detect import ForestSettings
 from qraft.detect.backend import HalfSpaceForest, MassForest
 from qraft.detect.base import Finding, Judgement
 from qraft.detect.evidence import Habit, confidence

@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from qraft.bus import Bus, BusUnavailable
-from qraft.config import RunInfo, Settings, read_run, remove_run, write_run
+from qraft.config import RunInfo, Settings, last_good_path, read_run, remove_run, write_run
+from qraft.config.dump import write_settings
 from qraft.engine.engine import Engine
 from qraft.engine.runtime import set_up_logging, stop_on_signals
 from qraft.engine.servers import Servers, start_servers
@@ -26,8 +27,10 @@ log = logging.getLogger(__name__)
 CONNECT_RETRY_SECONDS = 1.0
 
 
-def run(settings: Settings, *, data_dir: Path, password: str = "") -> int:
+def run(settings: Settings, *, config: Path | None, data_dir: Path, password: str = "") -> int:
     """Runs the engine until SIGTERM or SIGINT; 0 when it ended in order.
+
+    The configuration file, where there is one, is followed: edits are taken up while the engine runs.
 
     Servers that the configuration calls "embedded" are those of the instance that runs under ``data_dir``, or, where none
     does, children of this process.
@@ -40,11 +43,11 @@ def run(settings: Settings, *, data_dir: Path, password: str = "") -> int:
     with contextlib.suppress(ImportError):
         import uvloop
 
-        return uvloop.run(_run(settings, data_dir, password))
-    return asyncio.run(_run(settings, data_dir, password))
+        return uvloop.run(_run(settings, config, data_dir, password))
+    return asyncio.run(_run(settings, config, data_dir, password))
 
 
-async def _run(settings: Settings, data_dir: Path, password: str) -> int:
+async def _run(settings: Settings, config: Path | None, data_dir: Path, password: str) -> int:
     stop = stop_on_signals()
     async with _servers(settings, data_dir) as servers:
         bus = await _connect_bus(servers.nats_url, stop)
@@ -55,7 +58,8 @@ async def _run(settings: Settings, data_dir: Path, password: str) -> int:
             if store is None:
                 return 0
             try:
-                await _serve(Engine(settings, bus, store), settings, servers, data_dir, stop)
+                engine = Engine(settings, bus, store, config=config, applied=lambda s: _remember(s, data_dir))
+                await _serve(engine, settings, servers, data_dir, stop)
             finally:
                 await store.close()
         finally:
@@ -77,6 +81,7 @@ async def _serve(engine: Engine, settings: Settings, servers: Servers, data_dir:
                 metrics_url=metrics.url,
                 engine=settings.engine.name,
                 database=settings.clickhouse.database,
+                config=str(engine.config or ""),
             ),
         )
         try:
@@ -98,6 +103,14 @@ async def _servers(settings: Settings, data_dir: Path) -> AsyncIterator[Servers]
         clickhouse_url=present.clickhouse_url if present is not None else "",
     ) as servers:
         yield servers
+
+
+def _remember(settings: Settings, data_dir: Path) -> None:
+    """Keeps a copy of the configuration in force, for a restart while the file is broken."""
+    try:
+        write_settings(settings, last_good_path(data_dir))
+    except OSError as error:
+        log.warning("the configuration in force could not be kept: %s", error)
 
 
 async def _connect_bus(url: str, stop: asyncio.Event) -> Bus | None:

@@ -14,20 +14,13 @@ import msgspec
 
 from qraft.bus import Bus
 from qraft.config import Settings
-from qraft.config.settings import (
-    AdwinSettings,
-    ClusterSettings,
-    DdmSettings,
-    DetectSettings,
-    EngineSettings,
-    FileSource,
-    ForestSettings,
-    HostSource,
-    WebSocketSource,
-)
+from qraft.config.detect import AdwinSettings, ClusterSettings, DdmSettings, DetectSettings, ForestSettings
+from qraft.config.dump import write_settings
+from qraft.config.settings import EngineSettings
+from qraft.config.sources import FileSource, HostSource, WebSocketSource
 from qraft.engine.runtime import stop_on_signals
 from qraft.engine.stack import in_front, running
-from qraft.engine.up import prepare_logging, say_on_terminal, write_settings
+from qraft.engine.up import prepare_logging, say_on_terminal
 from qraft.ingest.market import serve_market
 from qraft.store import PatternQuery, Store
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import qraft
@@ -22,10 +23,13 @@ from qraft.bus import (
     ensure_streams,
     serve_control,
 )
-from qraft.config import Settings
+from qraft.config import Changes, ConfigError, Settings, changes, load
 from qraft.engine.intake import Intake
+from qraft.engine.ladder import Ladder
 from qraft.engine.lane import Lane
 from qraft.engine.meters import Meters
+from qraft.engine.notices import Notices
+from qraft.engine.taps import Taps
 from qraft.ingest.base import wall_clock
 from qraft.store import Store, StoreError
 
@@ -33,21 +37,56 @@ log = logging.getLogger(__name__)
 
 STATS_SECONDS = 1.0
 PING_SECONDS = 2.0
+LAG_SECONDS = 0.25
+"""How often the lag is looked at."""
 STOP_SECONDS = 20.0
 """How long a stop waits for the last block to be stored; what is not stays in the stream."""
 SETUP_RETRY_SECONDS = 1.0
+
+_LEVEL_TEXTS = {
+    "full": "full detection again",
+    "light": "only the cheap detectors judge for now",
+    "archive": "events are only stored for now, not judged",
+}
 
 
 class Engine:
     """ingest → bus → pipeline → store, for all partitions."""
 
-    def __init__(self, settings: Settings, bus: Bus, store: Store) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bus: Bus,
+        store: Store,
+        *,
+        config: Path | None = None,
+        applied: Callable[[Settings], None] = lambda _: None,
+    ) -> None:
+        """An engine that does not run yet.
+
+        Args:
+            settings: the configuration in force.
+            bus: the connection to NATS.
+            store: the connection to ClickHouse.
+            config: the file the settings came from, followed for edits; None for none.
+            applied: told each configuration that is put in force.
+        """
+        self.config, self._applied = config, applied
+        self._reloading = asyncio.Lock()
         self._settings, self._bus, self._store = settings, bus, store
         self.meters = Meters(settings.engine.name, monotonic=time.monotonic, now_us=wall_clock)
         self._publisher, self._recovery = Publisher(bus), Recovery(bus)
         self._executor = ThreadPoolExecutor(1, "pipeline")
+        self._ladder = Ladder(settings.pressure)
+        self._notices = Notices(self._publisher, self.meters)
+        self._taps = Taps(settings, bus, time.monotonic)
         self._intake = Intake(
-            settings, publisher=self._publisher, recovery=self._recovery, meters=self.meters, clock=wall_clock
+            settings,
+            publisher=self._publisher,
+            recovery=self._recovery,
+            meters=self.meters,
+            notices=self._notices,
+            clock=wall_clock,
         )
         self._lanes = [self._lane(partition) for partition in range(settings.engine.partitions)]
 
@@ -57,14 +96,18 @@ class Engine:
         Raises:
             BusRejected: the event stream was made for another number of partitions, or another engine works on it.
         """
-        observers = [asyncio.create_task(self._say()), asyncio.create_task(self._ping())]
+        observers = [_observe(work) for work in (self._say(), self._ping(), self._follow_lag())]
         stopped = asyncio.create_task(stop.wait())
         try:
             if not await self._until(stopped, self._set_up()):
                 return
             service = await serve_control(self._bus, self._verbs(), version=qraft.__version__)
+            observers += [_observe(work) for work in (self._notices.publish(), self._taps.publish())]
             lanes = [asyncio.create_task(lane.run(), name=f"lane {n}") for n, lane in enumerate(self._lanes)]
-            self._intake.start()
+            await self._when_there("NATS", self._intake.start)
+            self._applied(self._settings)
+            if self.config is not None:
+                observers.append(_observe(self._follow_config(self.config)))
             self.meters.ready = True
             log.info("engine %s runs: %d sources", self._settings.engine.name, len(self._settings.sources))
             try:
@@ -143,6 +186,7 @@ class Engine:
             recovery=self._recovery,
             store=self._store,
             meters=self.meters,
+            taps=self._taps,
             executor=self._executor,
             monotonic=time.monotonic,
         )
@@ -158,6 +202,53 @@ class Engine:
                     await self._bus.publish_stats(self.meters.stats())
             await asyncio.sleep(STATS_SECONDS)
 
+    async def reload(self, settings: Settings) -> Changes:
+        """Puts other settings in force: only what they change restarts."""
+        async with self._reloading:
+            changed = changes(self._settings, settings)
+            self.meters.config_error = ""
+            if not changed:
+                return changed
+            before, self._settings = self._settings, settings
+            logging.getLogger().setLevel(settings.engine.log_level.upper())
+            self._ladder.configure(settings.pressure)
+            self._taps.configure(settings)
+            for lane in self._lanes:
+                lane.reconfigure(settings)
+            await self._intake.reconfigure(settings, changed)
+            if settings.store != before.store:
+                await self._when_there("ClickHouse", lambda: self._store.migrate(settings.store))
+            self._applied(settings)
+            self._notices.say("", "config", f"configuration in force: {changed}")
+            return changed
+
+    def _refuse(self, error: ConfigError) -> None:
+        self.meters.config_error = str(error.problems[0]) + (
+            f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        )
+        self._notices.say("", "config", f"refused, the configuration before stays in force: {self.meters.config_error}")
+
+    async def _follow_config(self, path: Path) -> None:
+        """Takes up every edit of the configuration file that has no mistake."""
+        from qraft.config.watch import watch
+
+        async with contextlib.aclosing(watch(path)) as edits:
+            async for edit in edits:
+                if isinstance(edit, ConfigError):
+                    self._refuse(edit)
+                else:
+                    await self.reload(edit)
+
+    async def _follow_lag(self) -> None:
+        """Lets detection give way while the engine falls behind, and says so."""
+        while True:
+            meters, before = self.meters, self._ladder.level
+            lag = meters.lag
+            meters.level = self._ladder.update(time.monotonic(), lag, sum(meters.pending.values()), waiting=meters.waiting)
+            if meters.level != before:
+                self._notices.say("", "level", f"{_LEVEL_TEXTS[meters.level]} (the engine is {lag:.1f} s behind)")
+            await asyncio.sleep(LAG_SECONDS)
+
     async def _ping(self) -> None:
         while True:
             try:
@@ -172,8 +263,18 @@ class Engine:
             return {"source": _name(asked), "state": "paused"}
 
         async def resume(asked: dict[str, Any]) -> Any:
-            self._intake.resume(_name(asked))
+            await self._intake.resume(_name(asked))
             return {"source": _name(asked), "state": "starting"}
+
+        async def reload(_: dict[str, Any]) -> Any:
+            if self.config is None:
+                raise ValueError("this engine runs with the built-in defaults: there is no file to read again")
+            try:
+                changed = await self.reload(await asyncio.to_thread(load, self.config))
+            except ConfigError as error:
+                self._refuse(error)
+                raise ValueError(str(error)) from None
+            return {"changed": str(changed)}
 
         async def status(_: dict[str, Any]) -> Any:
             return self.meters.stats()
@@ -185,7 +286,27 @@ class Engine:
         async def threshold(_: dict[str, Any]) -> Any:
             return {source: lines for lane in self._lanes for source, lines in lane.lines().items()}
 
-        return {"pause": pause, "resume": resume, "status": status, "snapshot": snapshot, "threshold": threshold}
+        return {
+            "pause": pause,
+            "resume": resume,
+            "reload": reload,
+            "status": status,
+            "snapshot": snapshot,
+            "threshold": threshold,
+            "tap": self._taps.lease,
+        }
+
+
+def _observe(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task beside the work proper: its fault is logged and ends nothing else."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s ended by a fault", task.get_coro(), exc_info=error)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task
 
 
 def _name(asked: dict[str, Any]) -> str:

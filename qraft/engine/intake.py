@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from qraft.bus import BusRejected, BusUnavailable, Publisher, Recovery, oversized_letter
-from qraft.config import Settings
+from qraft.bus import BusUnavailable, Publisher, Recovery
+from qraft.config import Changes, Settings
 from qraft.engine.meters import Meters, SourceMeter
-from qraft.ingest import make_adapter
+from qraft.engine.notices import Notices
+from qraft.engine.sink import BusSink
+from qraft.ingest import is_read, make_adapter
 from qraft.ingest.base import Clock, NotConnected, SourceError, backoff
-from qraft.model import DeadLetter, Event
 
 log = logging.getLogger(__name__)
 
@@ -21,95 +22,83 @@ FAILED_RETRY_SECONDS = 30.0
 """A fault only the user can mend is looked at again this often: he may have mended it."""
 
 
-class _BusSink:
-    """Where an adapter's events go: the bus, counted."""
-
-    def __init__(self, source: str, publisher: Publisher, meters: Meters) -> None:
-        self._source, self._publisher, self._meters = source, publisher, meters
-        self._meter = meters.source(source)
-
-    async def send(self, events: Sequence[Event]) -> None:
-        """Returns once all are stored; one that the bus refuses for good becomes a dead letter."""
-        ingest = self._meters.ingest
-        ingest.received += len(events)
-        ingest.depth += len(events)
-        self._running()
-        self._meters.sending[self._source] = self._meters.monotonic()
-        try:
-            with self._meters.timed(ingest):
-                try:
-                    await self._publisher.events(self._source, events, self._waiting)
-                except BusRejected:
-                    await self._one_by_one(events)
-        finally:
-            ingest.depth -= len(events)
-            self._meters.sending.pop(self._source, None)
-        ingest.sent += len(events)
-        self._meter.read += len(events)
-
-    async def dead(self, letters: Sequence[DeadLetter]) -> None:
-        """Returns once all are stored."""
-        self._meters.ingest.received += len(letters)
-        self._meters.ingest.dropped["dead"] += len(letters)
-        await self._publisher.dead(self._source, letters, self._waiting)
-
-    async def _one_by_one(self, events: Sequence[Event]) -> None:
-        for event in events:
-            try:
-                await self._publisher.events(self._source, [event], self._waiting)
-            except BusRejected as error:
-                await self._publisher.dead(self._source, [oversized_letter(event, error)], self._waiting)
-
-    def _running(self) -> None:
-        if self._meter.state != "running":
-            self._meter.state, self._meter.detail = "running", ""
-
-    def _waiting(self, reason: str) -> None:
-        self._meter.detail = reason
-        self._meters.wait(f"source {self._source}", reason)
-
-
 class Intake:
     """The adapters of all configured sources."""
 
     def __init__(
-        self, settings: Settings, *, publisher: Publisher, recovery: Recovery, meters: Meters, clock: Clock
+        self,
+        settings: Settings,
+        *,
+        publisher: Publisher,
+        recovery: Recovery,
+        meters: Meters,
+        notices: Notices,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._publisher, self._recovery, self._meters, self._clock = publisher, recovery, meters, clock
+        self._notices = notices
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._paused: set[str] = set()
 
-    def start(self) -> None:
-        """Starts every enabled source."""
-        for name, source in self._settings.sources.items():
-            meter = self._meters.source(name)
-            meter.adapter = source.adapter
-            if source.enabled:
-                self.resume(name)
-            else:
-                meter.state = "paused"
-
-    def resume(self, name: str) -> None:
-        """Starts a source that does not run; it goes on where it left off.
+    async def start(self) -> None:
+        """Starts every source that is enabled and not paused.
 
         Raises:
-            ValueError: no such source is configured.
+            BusError: NATS cannot say which are paused.
+        """
+        self._paused = await self._recovery.load_paused()
+        for name in self._settings.sources:
+            self._start(name)
+
+    async def reconfigure(self, settings: Settings, changed: Changes) -> None:
+        """Starts, ends and restarts the sources that an edit of the configuration touches, and no other."""
+        gone = (*changed.removed, *changed.restarted)
+        await asyncio.gather(*(self._cancel(name) for name in gone))
+        self._settings = settings
+        for name in changed.removed:
+            self._meters.sources.pop(name, None)
+        for name in (*changed.added, *changed.restarted):
+            self._start(name)
+
+    async def resume(self, name: str) -> None:
+        """Starts a source that is paused; it goes on where it left off.
+
+        Raises:
+            ValueError: no such source is configured, or there is nothing to start.
+            BusError: NATS cannot note it.
         """
         self._known(name)
-        task = self._tasks.get(name)
-        if task is None or task.done():
-            self._meters.source(name).state = "starting"
-            self._tasks[name] = asyncio.create_task(self._run(name), name=f"source {name}")
+        if not self._settings.sources[name].enabled:
+            raise ValueError(f'source "{name}" is not enabled; set sources.{name}.enabled = true')
+        self._paused.discard(name)
+        await self._recovery.save_paused(self._paused)
+        self._start(name)
 
     async def pause(self, name: str) -> None:
-        """Stops a source until it is resumed.
+        """Stops a source until it is resumed, over restarts of the engine too.
 
         Raises:
             ValueError: no such source is configured.
+            BusError: NATS cannot note it.
         """
         self._known(name)
+        self._paused.add(name)
+        await self._recovery.save_paused(self._paused)
         await self._cancel(name)
         self._meters.source(name).state = "paused"
+
+    def _start(self, name: str) -> None:
+        source, meter = self._settings.sources[name], self._meters.source(name)
+        meter.adapter, meter.detail = source.adapter, ""
+        task = self._tasks.get(name)
+        if not source.enabled or name in self._paused:
+            meter.state = "paused"
+        elif not is_read(source):
+            meter.state = "external"
+        elif task is None or task.done():
+            meter.state = "starting"
+            self._tasks[name] = asyncio.create_task(self._run(name), name=f"source {name}")
 
     async def stop(self) -> None:
         """Stops every source."""
@@ -130,17 +119,17 @@ class Intake:
 
     async def _run(self, name: str) -> None:
         meter, attempt, rng = self._meters.source(name), 0, random.Random()
+        sink = BusSink(name, self._settings, self._publisher, self._meters, self._notices)
         while True:
-            before = meter.read
-            delay = await self._attempt(name, meter, lambda n=attempt: backoff(n + 1, rng))  # type: ignore[misc]
+            before = sink.sent
+            delay = await self._attempt(name, meter, sink, lambda n=attempt: backoff(n + 1, rng))  # type: ignore[misc]
             if delay is None:
                 return
-            attempt = 0 if meter.read > before else attempt + 1
+            attempt = 0 if sink.sent > before else attempt + 1
             await asyncio.sleep(delay)
 
-    async def _attempt(self, name: str, meter: SourceMeter, next_delay: Callable[[], float]) -> float | None:
+    async def _attempt(self, name: str, meter: SourceMeter, sink: BusSink, next_delay: Callable[[], float]) -> float | None:
         """Runs the adapter once; seconds until the next attempt, None when the source has ended."""
-        sink = _BusSink(name, self._publisher, self._meters)
         try:
             resume = await self._recovery.load_cursor(name, self._settings.engine.partitions)
             adapter = make_adapter(name, self._settings.sources[name], sink, resume=resume, clock=self._clock)

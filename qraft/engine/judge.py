@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from qraft.config import Settings
 from qraft.engine.meters import Meters
-from qraft.model import DeadLetter, Event, Feedback, derive_id, encode
+from qraft.model import DeadLetter, Event, Feedback, Level, derive_id, encode
 from qraft.pipeline import Pipeline, Result
 
 log = logging.getLogger(__name__)
@@ -20,19 +20,19 @@ class Judge:
         self._name, self._settings, self._meters, self._monotonic = name, settings, meters, monotonic
         self._pipeline = self._anew()
 
-    def step(self, batch: Sequence[Event | Feedback]) -> Result:
-        """The pipeline's result.
+    def step(self, batch: Sequence[Event | Feedback], level: Level = "full") -> Result:
+        """The pipeline's result, with as much done as ``level`` says.
 
         Should the pipeline fail, which is a fault of this program, its detectors start anew; should they fail again, the
         items are taken one by one, and those that cannot be are dead letters.
         """
         begun, before = self._monotonic(), self._pipeline.preprocess_seconds
         try:
-            result = self._pipeline.step(batch)
+            result = self._pipeline.step(batch, level=level)
         except Exception:  # whatever it is, the stream must go on
             log.exception("%s: the pipeline failed; its detectors start anew", self._name)
             before, self._pipeline = 0.0, self._anew()
-            result = self._retried(batch)
+            result = self._retried(batch, level)
         preprocess = self._pipeline.preprocess_seconds - before
         self._meters.preprocess.seconds += preprocess
         self._meters.detect.seconds += self._monotonic() - begun - preprocess
@@ -49,6 +49,11 @@ class Judge:
         except ValueError as error:
             log.warning("%s: %s; its detectors start anew", self._name, error)
 
+    def reconfigure(self, settings: Settings) -> None:
+        """Takes new settings; state stays where its own settings did not change."""
+        self._settings = settings
+        self._pipeline.reconfigure(settings)
+
     def lines(self) -> dict[str, dict[str, float]]:
         """The alert line of every detector of every source seen."""
         return self._pipeline.lines()
@@ -60,16 +65,16 @@ class Judge:
     def _anew(self) -> Pipeline:
         return Pipeline(self._settings, stopwatch=self._monotonic)
 
-    def _retried(self, batch: Sequence[Event | Feedback]) -> Result:
+    def _retried(self, batch: Sequence[Event | Feedback], level: Level) -> Result:
         try:
-            return self._pipeline.step(batch)
+            return self._pipeline.step(batch, level=level)
         except Exception:  # as above
             self._pipeline = self._anew()
-        return _joined([self._alone(item) for item in batch])
+        return _joined([self._alone(item, level) for item in batch])
 
-    def _alone(self, item: Event | Feedback) -> Result:
+    def _alone(self, item: Event | Feedback, level: Level) -> Result:
         try:
-            return self._pipeline.step([item])
+            return self._pipeline.step([item], level=level)
         except Exception as error:
             log.exception("%s: the pipeline cannot take %s", self._name, item)
             self._pipeline = self._anew()
@@ -85,6 +90,8 @@ def _joined(results: Sequence[Result]) -> Result:
         scores=[one for result in results for one in result.scores],
         late=[one for result in results for one in result.late],
         duplicates=[one for result in results for one in result.duplicates],
+        filtered=[one for result in results for one in result.filtered],
+        archived=sum(result.archived for result in results),
     )
 
 

@@ -24,7 +24,8 @@ from qraft.bus.subjects import EVENTS_STREAM
 from qraft.config import Settings
 from qraft.engine.judge import Judge
 from qraft.engine.meters import Meters
-from qraft.model import CleanEvent, DeadLetter, Event, Feedback, Pattern
+from qraft.engine.taps import Taps
+from qraft.model import CleanEvent, DeadLetter, Event, Feedback, Level, Pattern
 from qraft.store import Block, RawRow, Store, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class _Cut:
     """A block with the snapshot after it, ready to be committed."""
 
     block: Block
+    level: Level
     last: int
     first: int
     state: bytes
@@ -82,17 +84,19 @@ class Lane:
         recovery: Recovery,
         store: Store,
         meters: Meters,
+        taps: Taps,
         executor: Executor,
         monotonic: Callable[[], float],
     ) -> None:
         self._partition = partition
         self._settings = settings
         self._reader, self._publisher, self._recovery, self._store = reader, publisher, recovery, store
-        self._meters = meters
+        self._meters, self._taps = meters, taps
         self._executor = executor
         self._monotonic = monotonic
         self._name = f"lane {partition}"
         self._judge = Judge(self._name, settings, meters, monotonic)
+        self._level: Level = "full"
         self._open = _OpenBlock()
         self._done = 0
         self._again_until = 0
@@ -103,6 +107,7 @@ class Lane:
         self._asked: list[asyncio.Future[None]] = []
         self._promised: list[asyncio.Future[None]] = []
         self._stopping = False
+        self._new_settings: Settings | None = None
 
     async def run(self) -> None:
         """Works until :meth:`stop`; then commits what was processed and returns."""
@@ -121,6 +126,10 @@ class Lane:
         """The alert line of every detector of every source of this partition."""
         return self._judge.lines()
 
+    def reconfigure(self, settings: Settings) -> None:
+        """Takes new settings, between two blocks."""
+        self._new_settings = settings
+
     async def barrier(self) -> None:
         """Returns once all that was processed before this call is stored and acknowledged."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,14 +143,16 @@ class Lane:
             self._done = snapshot.last
         under_way = await self._persist("NATS", lambda: self._recovery.load_barrier(self._partition))
         if under_way is not None and under_way.last > self._done:
-            self._again_until = under_way.last
+            self._again_until, self._level = under_way.last, under_way.level
         self._reader.start_after(self._done)
 
     async def _process_all(self) -> None:
         while not self._stopping:
+            await self._take_settings()
             for delivery in await self._read():
                 if self._again_until and delivery.sequence > self._again_until:
                     await self._cut()  # what was noted before the restart ends between two messages that are left
+                await self._take_level()
                 await self._take(delivery)
                 if self._cut_due():
                     await self._cut()
@@ -151,6 +162,19 @@ class Lane:
                 await self._cut()
             self._answer_askers()
         await self._cut()
+
+    async def _take_settings(self) -> None:
+        if self._new_settings is None or self._again_until:
+            return
+        await self._cut()
+        self._settings, self._new_settings = self._new_settings, None
+        await self._compute(self._judge.reconfigure, self._settings)
+
+    async def _take_level(self) -> None:
+        """A block is judged at one level, so that a restart, which knows the block's, judges it alike."""
+        if self._level != self._meters.level and not self._again_until:
+            await self._cut()
+            self._level = self._meters.level
 
     async def _read(self) -> list[Delivery]:
         try:
@@ -213,6 +237,8 @@ class Lane:
 
     def _bury(self, letter: DeadLetter) -> None:
         self._open.dead.append(letter)
+        if self._taps.open:
+            self._taps.dead(letter)
         self._meters.source(letter.source).dead += 1
         if letter.stage == "bus":
             self._meters.preprocess.received += 1
@@ -223,7 +249,7 @@ class Lane:
         origins, self._origins = self._origins, []
         if not batch:
             return
-        result = await self._compute(self._judge.step, batch)
+        result = await self._compute(self._judge.step, batch, self._level)
         if result.patterns:
             await self._publisher.patterns(result.patterns, lambda reason: self._meters.wait(self._name, reason))
         events = [(item, origin) for item, origin in zip(batch, origins, strict=True) if isinstance(item, Event)]
@@ -244,6 +270,8 @@ class Lane:
         for name in {event.source for event, _ in events}:
             self._meters.source(name).entities = self._judge.entities(name)
         self._meters.count_step([(event, origin.arrived_us) for event, origin in events], result)
+        if self._taps.open:
+            self._taps.step([event for event, _ in events], result)
 
     async def _cut(self) -> None:
         """Hands the open block to the committer; waits while the one before is still under way."""
@@ -267,6 +295,7 @@ class Lane:
                     dead=block.dead,
                     ingested_at=block.arrived_us,
                 ),
+                level=self._level,
                 first=first,
                 last=block.last,
                 state=state,
@@ -286,7 +315,7 @@ class Lane:
     async def _commit(self, cut: _Cut) -> None:
         partition, recovery, meters = self._partition, self._recovery, self._meters
         rows = len(cut.block.raw)
-        await self._persist("NATS", lambda: recovery.save_barrier(partition, Barrier(cut.first, cut.last)))
+        await self._persist("NATS", lambda: recovery.save_barrier(partition, Barrier(cut.first, cut.last, cut.level)))
         meters.store.received += rows
         with meters.timed(meters.store):
             await self._persist("ClickHouse", lambda: self._store.write(cut.block))

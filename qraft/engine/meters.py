@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import psutil
 
-from qraft.model import EngineStats, Event, SourceStats, StageStats, iso_from_us
+from qraft.model import SELF, EngineStats, Event, Level, Notice, SourceStats, StageStats, iso_from_us
 from qraft.pipeline import Result
 
 SourceState = Literal["starting", "running", "retrying", "paused", "finished", "failed", "external"]
 RATE_WEIGHT = 0.3
 """Share of the newest second in a shown rate."""
 SOURCES_SHOWN = 1000
+NOTICES_SHOWN: Final = 20
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class SourceMeter:
     late: int = 0
     duplicates: int = 0
     dead: int = 0
+    dropped: int = 0
+    missing: int = 0
     lag: float = 0.0
     score: float = 0.0
     warm: float = 0.0
@@ -71,6 +74,10 @@ class Meters:
         self.behind_us: dict[int, int] = {}
         self.unstored_us: dict[int, int] = {}
         self.sending: dict[str, float] = {}
+        self.level: Level = "full"
+        self.config_error = ""
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_SHOWN)
+        self.notice_counts: Counter[str] = Counter()
         self.nats = self.clickhouse = True
         self.stopping = False
         self.ready = False
@@ -136,15 +143,41 @@ class Meters:
         stage.received += len(events)
         stage.sent += len(result.clean)
         stage.late += len(result.late)
-        for reason, dropped in (("late", result.late), ("duplicate", result.duplicates), ("dead", result.dead)):
+        for reason, dropped in (
+            ("late", result.late),
+            ("duplicate", result.duplicates),
+            ("dead", result.dead),
+            ("filtered", result.filtered),
+        ):
             stage.dropped[reason] += len(dropped)
+        stage.dropped["archived"] += result.archived
         self.detect.received += len(result.clean)
         self.detect.sent += len(result.patterns)
+
+    @property
+    def lag(self) -> float:
+        """How long the oldest event not yet processed has stood in the stream, seconds."""
+        return self._age(self.behind_us)
+
+    @property
+    def outstanding(self) -> int:
+        """Events of this engine's own sources that the bus has taken and the pipeline has not."""
+        return sum(max(0, meter.read - meter.processed) for meter in self.sources.values())
+
+    @property
+    def rate(self) -> float:
+        """Events the pipeline takes a second, of late."""
+        return self._rate
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the engine waits for a server; a source that waits for room in the stream does not count."""
+        return any(not part.startswith("source ") for part in self._waiting)
 
     def stats(self) -> EngineStats:
         """Everything at this moment."""
         state, detail = self._state()
-        behind, unstored = self._age(self.behind_us), self._age(self.unstored_us)
+        behind, unstored = self.lag, self._age(self.unstored_us)
         now = self.monotonic()
         sending = max((now - since for since in list(self.sending.values())), default=0.0)
         return EngineStats(
@@ -159,7 +192,11 @@ class Meters:
             lag_seconds=behind,
             pending=sum(self.pending.values()),
             rss_bytes=self._process.memory_info().rss,
-            sources=[_source_stats(name, m) for name, m in list(self.sources.items())[:SOURCES_SHOWN]],
+            level=self.level,
+            config_error=self.config_error,
+            notices=list(self.notices),
+            notice_counts=dict(self.notice_counts),
+            sources=[_source_stats(name, m) for name, m in list(self.sources.items())[:SOURCES_SHOWN] if name != SELF],
             stages=[
                 _stage_stats("ingest", self.ingest, sending),
                 _stage_stats("preprocess", self.preprocess, behind),
@@ -200,6 +237,8 @@ def _source_stats(name: str, meter: SourceMeter) -> SourceStats:
         late=meter.late,
         duplicates=meter.duplicates,
         dead=meter.dead,
+        dropped=meter.dropped,
+        missing=meter.missing,
         entities=meter.entities,
         score=meter.score,
         warm=meter.warm,

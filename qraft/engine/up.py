@@ -7,9 +7,8 @@ import logging
 import signal
 from pathlib import Path
 
-import tomli_w
-
 from qraft.config import Settings
+from qraft.config.dump import write_settings
 from qraft.engine.runtime import set_up_logging, stop_on_signals
 from qraft.engine.stack import Say, in_front, running
 
@@ -41,13 +40,6 @@ def prepare_logging(settings: Settings, data_dir: Path, *, tui: bool) -> None:
         handler = logging.FileHandler(path, encoding="utf-8")
         handler.setFormatter(root.handlers[0].formatter)
         root.handlers[:] = [handler]
-
-
-def write_settings(settings: Settings, path: Path) -> Path:
-    """Writes settings as a configuration file that the children read; ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
-    return path
 
 
 def say_on_terminal(text: str) -> None:

@@ -1,7 +1,7 @@
-"""Adapters: what brings events from files, this machine and WebSockets."""
+"""Adapters: what brings events from files, this machine, WebSockets, HTTP and NATS."""
 
 from qraft.ingest.base import Adapter, Clock, IngestError, NotConnected, Sink, SourceError, backoff, wall_clock
-from qraft.ingest.registry import make_adapter
+from qraft.ingest.registry import is_read, make_adapter
 
 __all__ = [
     "Adapter",
@@ -11,6 +11,7 @@ __all__ = [
     "Sink",
     "SourceError",
     "backoff",
+    "is_read",
     "make_adapter",
     "wall_clock",
 ]

@@ -12,9 +12,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from qraft.model import DeadLetter, Event
+
+if TYPE_CHECKING:  # adapters of other packages import this module while the configuration, which loads them, is imported
+    from qraft.config.sources import WhenFull
 
 Clock = Callable[[], int]
 """Tells the time: UTC microseconds since 1970. Injected, so that tests decide what time it is."""
@@ -38,7 +41,18 @@ class SourceError(IngestError):
 
 
 class Sink(Protocol):
-    """Where adapters put what they read."""
+    """Where adapters put what they read. An event's own ``source`` says whose it is: a feed may bring those of several.
+
+    Attributes:
+        when_full: what `Batcher` does when the sink cannot keep up.
+    """
+
+    when_full: WhenFull
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the engine is so far behind that sources which may drop events should."""
+        ...
 
     async def send(self, events: Sequence[Event]) -> None:
         """Returns once the bus has stored the events, in order; waits while the stream is full."""
@@ -46,6 +60,18 @@ class Sink(Protocol):
 
     async def dead(self, letters: Sequence[DeadLetter]) -> None:
         """Returns once the bus has stored the dead letters."""
+        ...
+
+    def dropped(self, reason: str, count: int = 1) -> None:
+        """Counts events that were given up: "full" or "sampled"."""
+        ...
+
+    def missing(self, count: int) -> None:
+        """Counts events that a gap in the feed's own sequence says never came."""
+        ...
+
+    def notice(self, kind: str, text: str) -> None:
+        """Tells the operator of something that is no pattern, such as a stale feed; ``kind`` is one lower-case word."""
         ...
 
 

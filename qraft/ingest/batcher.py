@@ -18,6 +18,8 @@ MAX_BYTES: Final = 256 * 1024
 """Bytes of one micro-batch, at most, unless one event alone is larger."""
 LINGER_SECONDS: Final = 0.02
 """How long the first event of a batch waits for company while the sink is idle."""
+MOST_STRIDE: Final = 1024
+"""A source that samples keeps at least one event of so many, if there is room for it."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,10 @@ class Batcher:
 
     On leaving, what is queued is still sent. After a cancellation that may take ``grace`` seconds; what remains is then
     given up, with a warning. A source that can resume behind the last event sent loses nothing by that: ``grace`` is 0.
+
+    Where the sink's ``when_full`` says so, an event is given up rather than waited for, and counted: "drop_newest" gives up
+    what comes while the queue is full or the engine far behind; "sample" keeps every n-th event, where n doubles each time
+    that happens and halves with each batch that goes out without it.
 
     Whatever the sink raises comes out of the next `put`, or of leaving.
     """
@@ -59,6 +65,9 @@ class Batcher:
         self._full = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = False
+        self._stride = 1
+        self._skipped = 0
+        self._crowded = False
         self._sender: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -85,13 +94,17 @@ class Batcher:
             raise failure
         if cancelled and self._grace and self._sending + self.held:
             _log.warning("%d items that the bus did not take were given up on leaving", self._sending + self.held)
+            self._sink.dropped("leaving", self._sending + self.held)
 
     async def put(self, item: Event | DeadLetter, size: int) -> None:
-        """Queues one item of about ``size`` bytes; waits while the queue is full.
+        """Queues one item of about ``size`` bytes; waits while the queue is full, or gives it up.
 
         Raises:
             Exception: what the sink raised.
         """
+        if self._sink.when_full != "block" and isinstance(item, Event) and self._gives_up(size):
+            self._check()
+            return
         while self.held and (self.held >= self._max_events or self._bytes + size > self._max_bytes):
             self._check()
             self._full.set()
@@ -118,6 +131,25 @@ class Batcher:
     def held(self) -> int:
         """Items in the queue, without those being sent."""
         return len(self._events) + len(self._letters)
+
+    def _gives_up(self, size: int) -> bool:
+        """Whether an event is one that is not kept; counts it then."""
+        full = bool(self.held) and (self.held >= self._max_events or self._bytes + size > self._max_bytes)
+        full = full or self._sink.pressed
+        self._crowded |= full
+        if self._sink.when_full == "drop_newest":
+            if full:
+                self._sink.dropped("full")
+            return full
+        self._skipped += 1
+        if self._skipped < self._stride:
+            self._sink.dropped("sampled")
+            return True
+        self._skipped = 0
+        if full:
+            self._stride = min(2 * self._stride, MOST_STRIDE)
+            self._sink.dropped("sampled")
+        return full
 
     def _check(self) -> None:
         """Raises what ended the sender, if anything did."""
@@ -149,3 +181,6 @@ class Batcher:
             if events:
                 await self._sink.send(events)
             self._sending = 0
+            if not self._crowded:
+                self._stride = max(1, self._stride // 2)
+            self._crowded = False

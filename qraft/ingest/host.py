@@ -6,17 +6,21 @@ import asyncio
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import psutil
 
-from qraft.config.settings import HostSource
+from qraft.config.sources import HostSource
+from qraft.config.sources.host import PART_FIELD, part_source
 from qraft.ingest.base import Clock, Sink
 from qraft.ingest.batcher import Batcher
+from qraft.ingest.host_parts import part_rates, part_totals
+from qraft.ingest.host_processes import Processes, busiest
 from qraft.model import Event, event_id, iso_from_us
 
 _EVENT_BYTES: Final = 600
+_PART_BYTES: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +99,48 @@ class HostAdapter:
     """One reading an interval, from the second one on: the first only primes the rates.
 
     Readings stand at whole intervals after the start, so that the cadence does not drift; one that was missed, because the
-    machine slept or the sink was full, is left out and not made up for.
+    machine slept or the sink was full, is left out and not made up for. What is read of parts (processes, disks, interfaces,
+    cores) goes to sources of their own, one event a part.
     """
 
     def __init__(self, name: str, settings: HostSource, sink: Sink, *, clock: Clock) -> None:
         self._name = name
-        self._interval = settings.interval_seconds
+        self._settings = settings
         self._sink = sink
         self._clock = clock
 
     async def run(self) -> None:
         """Reads until it is cancelled."""
-        loop = asyncio.get_running_loop()
+        loop, settings = asyncio.get_running_loop(), self._settings
+        interval, kinds = settings.interval_seconds, list(dict.fromkeys(settings.per))
         started, first = self._clock(), loop.time()
-        before = counters()
+        before, parts_before = counters(), {kind: part_totals(kind) for kind in kinds}
+        processes = Processes() if settings.top else None
+        if processes is not None:
+            await asyncio.to_thread(processes.read)
         tick = 0
         async with Batcher(self._sink) as batcher:
             while True:
-                tick = max(tick, int((loop.time() - first) // self._interval)) + 1
-                await asyncio.sleep(first + tick * self._interval - loop.time())
-                now = counters()
-                event = Event(
-                    event_id=event_id(self._name, f"{started}:{tick}"),
-                    source=self._name,
-                    type="reading",
-                    timestamp=iso_from_us(self._clock()),
-                    payload=rates(before, now) | gauges(),
-                )
+                tick = max(tick, int((loop.time() - first) // interval)) + 1
+                await asyncio.sleep(first + tick * interval - loop.time())
+                now, stamp, place = counters(), iso_from_us(self._clock()), f"{started}:{tick}"
+                await batcher.put(self._event(self._name, stamp, place, rates(before, now) | gauges()), _EVENT_BYTES)
                 before = now
-                await batcher.put(event, _EVENT_BYTES)
+                for kind in kinds:
+                    parts = part_totals(kind)
+                    source = part_source(self._name, kind)
+                    for part, found in part_rates(parts_before[kind], parts).items():
+                        await batcher.put(self._part(source, stamp, place, part, found), _PART_BYTES)
+                    parts_before[kind] = parts
+                if processes is not None:
+                    usages = await asyncio.to_thread(processes.read)
+                    source = part_source(self._name, "process")
+                    for usage in busiest(usages, settings.top, settings.top_by):
+                        used = {name: value for name, value in asdict(usage).items() if name != "name"}
+                        await batcher.put(self._part(source, stamp, place, usage.name, used), _PART_BYTES)
+
+    def _part(self, source: str, stamp: str, place: str, part: str, found: dict[str, Any]) -> Event:
+        return self._event(source, stamp, f"{place}:{part}", {PART_FIELD: part} | found)
+
+    def _event(self, source: str, stamp: str, place: str, payload: dict[str, Any]) -> Event:
+        return Event(event_id=event_id(source, place), source=source, type="reading", timestamp=stamp, payload=payload)

@@ -15,6 +15,8 @@ MAX_RECORD_BYTES: Final = 512 * 1024
 """Longer records become dead letters: a NATS message holds 1 MiB by default, and a dead letter travels as base64."""
 KEPT_BYTES: Final = 64 * 1024
 """So much of a record that is too long is kept in its dead letter."""
+MISSING: Final = object()
+"""What stands where there is nothing; null is something."""
 
 _LONGEST_TIME: Final = 64
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC throughout, without zone, which isoformat() would spell out
@@ -68,16 +70,29 @@ def _not_utf8(error: UnicodeDecodeError) -> RecordError:
 
 
 def lookup(value: Any, path: str) -> Any:
-    """What stands at ``path`` in nested objects, or None: first as one key, then split at its dots."""
-    if not isinstance(value, Mapping):
-        return None
-    if path in value:
+    """What stands at ``path`` in nested objects and arrays, or None: first as one key, then split at its dots.
+
+    A number is a place in an array, a negative one counts from its end.
+    """
+    if isinstance(value, Mapping) and path in value:
         return value[path]
     for part in path.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+        value = step(value, part)
+        if value is MISSING:
             return None
-        value = value[part]
     return value
+
+
+def step(value: Any, part: str) -> Any:
+    """What stands at one step of a path, or `MISSING`."""
+    if isinstance(value, Mapping):
+        return value.get(part, MISSING)
+    if isinstance(value, list):
+        try:
+            return value[int(part)]
+        except (ValueError, IndexError):
+            return MISSING
+    return MISSING
 
 
 def event_time(value: Any) -> str:

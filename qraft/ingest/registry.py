@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from qraft.config.settings import FileSource, HostSource, Source, WebSocketSource
 from qraft.ingest.base import Adapter, Clock, Sink
+
+if TYPE_CHECKING:  # adapters of other packages import this package while the configuration, which loads them, is imported
+    from qraft.config.sources import FileSource, HostSource, NatsSource, RestSource, SourceSettings, WebSocketSource
 
 Maker = Callable[[str, Any, Sink, str | None, Clock], Adapter]
 """Makes an adapter of a source's name, its settings, the sink, the cursor to resume behind, and the clock."""
@@ -30,15 +32,30 @@ def _websocket(name: str, settings: WebSocketSource, sink: Sink, _: str | None, 
     return WebSocketAdapter(name, settings, sink, clock=clock)
 
 
-ADAPTERS: Final[Mapping[str, tuple[type[Any], Maker]]] = {
-    "file": (FileSource, _file),
-    "host": (HostSource, _host),
-    "websocket": (WebSocketSource, _websocket),
-}
-"""By name: the model of the settings, and what makes the adapter."""
+def _rest(name: str, settings: RestSource, sink: Sink, resume: str | None, clock: Clock) -> Adapter:
+    from qraft.ingest.rest import RestAdapter
+
+    return RestAdapter(name, settings, sink, resume=resume, clock=clock)
 
 
-def make_adapter(name: str, settings: Source, sink: Sink, *, resume: str | None, clock: Clock) -> Adapter:
+def _nats(name: str, settings: NatsSource, sink: Sink, resume: str | None, clock: Clock) -> Adapter:
+    from qraft.ingest.nats import NatsAdapter
+
+    return NatsAdapter(name, settings, sink, resume=resume, clock=clock)
+
+
+MAKERS: Final[Mapping[str, Maker]] = {"file": _file, "host": _host, "websocket": _websocket, "rest": _rest, "nats": _nats}
+"""What makes each adapter of Qraft itself."""
+
+
+def is_read(settings: SourceSettings) -> bool:
+    """Whether there is something to run for a source; others bring the events of an external one."""
+    from qraft.config.sources import PLUGINS
+
+    return settings.adapter in MAKERS or settings.adapter in PLUGINS
+
+
+def make_adapter(name: str, settings: SourceSettings, sink: Sink, *, resume: str | None, clock: Clock) -> Adapter:
     """The adapter of a source.
 
     Args:
@@ -48,5 +65,7 @@ def make_adapter(name: str, settings: Source, sink: Sink, *, resume: str | None,
         resume: ``meta["cursor"]`` of the last event of this source that the bus stored; None at the first start.
         clock: tells the time of arrival.
     """
-    _, make = ADAPTERS[settings.adapter]
+    from qraft.config.sources import PLUGINS
+
+    make: Maker = MAKERS[settings.adapter] if settings.adapter in MAKERS else PLUGINS[settings.adapter].make
     return make(name, settings, sink, resume, clock)

@@ -1,187 +1,199 @@
-"""Follows a file that grows and is rotated, by rename or by copy-and-truncate, with no row missed or read twice."""
+"""Follows files that grow, come, go and are rotated, by rename or by copy-and-truncate: no row missed or read twice."""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
-from typing import Final
+import time
+from collections import deque
+from typing import Final, NamedTuple
 
 from qraft.ingest.base import NotConnected, SourceError
-from qraft.ingest.files import MissingFileError, RowFile
-from qraft.ingest.rows import Block, Cursor, RowFormat
+from qraft.ingest.file_census import Census, FormOf
+from qraft.ingest.file_names import Files
+from qraft.ingest.file_standing import Place, Standing
+from qraft.ingest.file_track import SETTLE_POLLS, RewrittenError, Track
+from qraft.ingest.files import MissingFileError
+from qraft.ingest.rows import Block
 
-CHECK_BYTES: Final = 4096
-"""So many bytes at a file's begin are compared at each reading, to notice that it was written anew."""
-SETTLE_POLLS: Final = 5
-"""A file that was rotated away is given up after so many readings without news: its writer may hold it for a while."""
+MOST_OPEN: Final = 64
+"""Files held open at once; those that grew least recently are closed, and opened again when they grow."""
+MOST_LISTED: Final = 500
+"""Files whose place a cursor lists; of more, those that changed least recently are known by the time of their change."""
+SETTLED_NS: Final = 5_000_000_000
+"""A file that changed less than so many ns ago is listed, since another may come with the same time."""
 
+_FEW: Final = 64
+_SCAN_SHARE: Final = 0.1
 _CUT_SHORT: Final = "the file was cut short while this line was being written"
-_STAMP: Final = r"[._-]\d[\d._T:-]*"
-
-_log = logging.getLogger(__name__)
 
 
-class Tail:
-    """The rows of a file as it grows. Synchronous: each `poll` reads what there is, up to a block.
+class Followed(NamedTuple):
+    """Rows of one file, the place in that file after them, and the place in every file before them."""
 
-    After a rotation the old file is read to its end, then the files that were rotated away since, then the one that has the
-    name now. ``start`` is the cursor to resume behind: its file is looked for under the name and among the rotated ones,
-    compressed or not; where it is gone, the file that has the name is read from its begin.
+    block: Block
+    place: Place
+    before: Standing
+
+
+class Follower:
+    """The rows of all files that a pattern means, as they grow. Synchronous: each `poll` reads what there is, up to a block.
+
+    A file that takes another's place is read after it: the old one to its end first, then those that were rotated away since
+    and that the pattern does not mean. Of the files that are there at the start, those that changed least recently come
+    first. A place reached before is looked for at its path, among all files that the pattern means, and among those beside
+    it that a rotation may have made, compressed or not; where it is gone, the file at the path is read from its begin.
     """
 
-    def __init__(self, path: Path, form: RowFormat, start: Cursor | None) -> None:
-        """Opens the file.
+    def __init__(self, files: Files, form_of: FormOf, start: Standing | None = None) -> None:
+        """Looks for the files.
 
         Raises:
-            NotConnected: there is no file of this name yet.
-            SourceError: it cannot be read.
+            NotConnected: the one file there should be is not there yet.
+            SourceError: the one file there should be cannot be read.
         """
-        self._path = path
-        self._form = form
-        self._done: set[str] = set()
-        self._quiet = 0
-        self._ended = False
-        self._head = b""
-        self._file = self._open(start)
+        self._files = files
+        self._places = dict(start.places) if start else {}
+        self._folded_ns = start.folded_ns if start else 0
+        self._census = Census(files, form_of, self._folded_ns)
+        self._round: deque[Track] = deque()
+        self._turn: Track | None = None
+        self._scanned, self._scan_seconds = 0.0, 0.0
+        self._scan([track for place in self._places.values() if (track := self._census.known(place)) is not None])
+        if not self._census.tracks and not files.several:
+            raise NotConnected(f"{files.pattern}: no such file yet; waiting for it")
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Closes all files."""
+        for track in self._census.tracks:
+            track.close()
 
-    def poll(self) -> Block | None:
+    @property
+    def open_files(self) -> int:
+        """Files held open now."""
+        return sum(track.is_open for track in self._census.tracks)
+
+    @property
+    def known_files(self) -> int:
+        """Files that are followed now."""
+        return len(self._census.tracks)
+
+    def complaints(self) -> list[str]:
+        """What an operator should know of single files since the last call."""
+        said, self._census.complaints = self._census.complaints, []
+        return said
+
+    def poll(self) -> Followed | None:
         """The rows that came since the last call; None where nothing came.
 
         Raises:
-            NotConnected: the file that has the name now is gone again.
-            SourceError: it cannot be read.
+            SourceError: the one file there should be cannot be read.
         """
-        if self._ended:
-            self._replace(self._successor())
-        data = self._file.read()
-        status = _status(self._path)
-        live = status is not None and os.path.samestat(status, os.fstat(self._file.fileno()))
-        if not self._file.compressed and self._rewritten():
-            return self._restart()
-        if data:
-            self._quiet = 0
-            return self._file.feed(data)
-        self._quiet += 1
-        if live or status is None or self._quiet < SETTLE_POLLS:
-            return None
-        self._ended = True
-        return self._file.finish()
+        fresh = False
+        while True:
+            if self._turn is None and not self._round:
+                if fresh:
+                    return None
+                waited = time.monotonic() - self._scanned
+                if len(self._census.tracks) <= _FEW or waited > self._scan_seconds / _SCAN_SHARE:
+                    self._scan([])
+                self._round, fresh = deque(self._census.tracks), True
+            followed = self._take_turn()
+            if followed is not None:
+                return followed
 
-    def _rewritten(self) -> bool:
-        """Whether the file is no longer the one that was opened, under the same inode."""
-        if os.fstat(self._file.fileno()).st_size < self._file.position:
+    def _take_turn(self) -> Followed | None:
+        """A block of the file whose turn it is, or of the next one."""
+        track, self._turn = self._turn, None
+        if track is None:
+            if not self._round:
+                return None
+            track = self._round.popleft()
+            if track not in self._census.tracks or not self._is_ready(track):
+                return None
+        before = Standing(self._places, self._folded_ns)
+        try:
+            block = track.read()
+        except RewrittenError:
+            block = self._lost(track)
+        except SourceError as error:
+            self._census.refuse(track, error)
+            return None
+        else:
+            if block is not None and not track.turn_over:
+                self._turn = track
+            elif block is None and track.leaving and track.quiet >= SETTLE_POLLS:
+                block = track.finish()
+                self._census.retire(track)
+        return self._followed(track, block, before) if block is not None else None
+
+    def _followed(self, track: Track, block: Block, before: Standing) -> Followed:
+        inode = track.identity[1] if track.identity is not None else 0
+        place = Place(self._files.below(track.path), inode, str(track.cursor or ""))
+        if track.cursor is not None:
+            self._places = {**self._places, track.cursor.fingerprint: place}
+        return Followed(block, place, before)
+
+    def _is_ready(self, track: Track) -> bool:
+        """Opens a file whose turn comes, if it is to be read now."""
+        if self._is_early(track) or not (track.is_open or track.news or track.leaving):
+            return False
+        if not track.is_open:
+            self._make_room()
+            try:
+                track.open()
+            except RewrittenError:
+                self._lost(track)
+                return False
+            except MissingFileError:
+                return False
+            except SourceError as error:
+                self._census.refuse(track, error)
+                return False
+        track.begin_turn()
+        return True
+
+    def _is_early(self, track: Track) -> bool:
+        """Whether the file that had its place before is not read to its end yet."""
+        ahead = track.after
+        if ahead is None:
+            return False
+        unread = ahead.is_open or ahead.news
+        if ahead in self._census.tracks and unread and (ahead.leaving or ahead.quiet < SETTLE_POLLS):
             return True
-        head = os.pread(self._file.fileno(), CHECK_BYTES, 0)
-        same = head.startswith(self._head)
-        self._head = head
-        return not same
+        return self._census.fill_gap(track)
 
-    def _restart(self) -> Block:
-        """The file was truncated: what of it was not read yet may stand in a copy, else its new rows are read at once."""
-        cursor = self._file.cursor
-        copy = self._find(cursor) if cursor is not None else None
-        if copy is not None:
-            self._replace(copy)
-            return Block([], 0)
-        rest = self._file.cut_off(_CUT_SHORT)
-        self._file.rewind()
-        self._take(self._file)
-        return rest
+    def _make_room(self) -> None:
+        """Closes the file that grew least recently where too many are open."""
+        if self.open_files >= MOST_OPEN:
+            idle = [track for track in self._census.tracks if track.is_open and not track.leaving]
+            if idle:
+                max(idle, key=lambda track: track.quiet).close()
 
-    def _replace(self, file: RowFile) -> None:
-        self._file.close()
-        self._take(file)
+    def _lost(self, track: Track) -> Block | None:
+        """The file was truncated or written anew: what was not read yet may stand in a copy of it."""
+        rest = track.forget(_CUT_SHORT)
+        self._scan([track] if track.leaving else [])
+        return rest if track not in self._census.tracks else None
 
-    def _take(self, file: RowFile) -> RowFile:
-        self._file = file
-        self._quiet, self._ended = 0, False
-        self._head = b"" if file.compressed else os.pread(file.fileno(), min(CHECK_BYTES, file.position), 0)
-        return file
+    def _scan(self, moved: list[Track]) -> None:
+        begun = time.monotonic()
+        self._census.scan(moved)
+        self._fold()
+        self._scanned = time.monotonic()
+        self._scan_seconds = self._scanned - begun
 
-    def _open(self, start: Cursor | None) -> RowFile:
-        if start is None:
-            return self._take(self._current())
-        found = self._named(start) or self._find(start)
-        if found is None:
-            found = self._current()
-            _log.warning("%s: the file that was read last is gone; reading goes on with the one there now", self._path)
-        return self._take(found)
-
-    def _named(self, cursor: Cursor) -> RowFile | None:
-        """The file that has the name now, behind ``cursor``, if it holds that."""
-        try:
-            file = self._current()
-        except NotConnected:
-            return None
-        return _behind(file, cursor)
-
-    def _current(self) -> RowFile:
-        """The file that has the name now, at its begin."""
-        try:
-            file = RowFile(self._path, self._form)
-        except MissingFileError:
-            raise NotConnected(f"{self._path}: no such file yet; waiting for it") from None
-        if file.compressed:
-            file.close()
-            raise SourceError(f'{self._path}: a gzip file does not grow by lines; set mode = "replay"')
-        return file
-
-    def _find(self, cursor: Cursor) -> RowFile | None:
-        """The sibling that holds ``cursor``, right behind it."""
-        for path in sorted(self._siblings(re.escape(self._path.stem) + ".*"), key=lambda path: (path.suffix == ".gz", path)):
-            with suppress(SourceError):
-                found = _behind(RowFile(path, self._form), cursor)
-                if found is not None:
-                    return found
-        return None
-
-    def _successor(self) -> RowFile:
-        """The file that followed the one read to its end: the next rotated one, or the one that has the name now."""
-        if self._file.cursor is not None:
-            self._done.add(self._file.cursor.fingerprint)
-        finished = os.fstat(self._file.fileno())
-        stem, suffix = re.escape(self._path.stem), re.escape(self._path.suffix)
-        later = []
-        for path in self._siblings(rf"{stem}(?:{suffix}{_STAMP}|{_STAMP}{suffix})(?:\.gz)?"):
-            status = _status(path)
-            if status and status.st_mtime_ns >= finished.st_mtime_ns and not os.path.samestat(status, finished):
-                later.append((status.st_mtime_ns, path))
-        for _, path in sorted(later):
-            with suppress(SourceError):
-                file = RowFile(path, self._form)
-                with ExitStack() as stack:
-                    stack.callback(file.close)
-                    if file.fingerprint() not in ("", *self._done):
-                        stack.pop_all()
-                        return file
-        return self._current()
-
-    def _siblings(self, pattern: str) -> Iterator[Path]:
-        for path in self._path.parent.iterdir():
-            if path != self._path and re.fullmatch(pattern, path.name) and path.is_file():
-                yield path
-
-
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except FileNotFoundError:
-        return None
-
-
-def _behind(file: RowFile, cursor: Cursor) -> RowFile | None:
-    """``file``, placed behind ``cursor``; closed, and None, where it does not hold that."""
-    with ExitStack() as stack:
-        stack.callback(file.close)
-        if not file.resume(cursor):
-            return None
-        stack.pop_all()
-    return file
+    def _fold(self) -> None:
+        """Keeps the list of places short: without files that are forgotten, and those that are read and long unchanged."""
+        tracks = self._census.tracks
+        if len(self._places) <= min(MOST_LISTED, len(tracks) + len(self._census.gone)):
+            return
+        listed = {t.cursor.fingerprint: t for t in (*tracks, *self._census.gone) if t.cursor is not None}
+        places = {key: entry for key, entry in self._places.items() if key in listed}
+        unread = (track.status_ns for track in tracks if track.is_behind)
+        until = min(time.time_ns() - SETTLED_NS, *unread, 2**63)
+        quiet = sorted(
+            (t.status_ns, key) for key, t in listed.items() if key in places and t.status_ns < until and t in tracks
+        )
+        for status_ns, key in quiet[: max(0, len(places) - MOST_LISTED)]:
+            del places[key]
+            self._folded_ns = max(self._folded_ns, status_ns)
+        self._places = places

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import deque
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
-from qraft.config.settings import SourceSettings
+from qraft.config.sources import SourceSettings
 from qraft.model import CleanEvent, DeadLetter, Event, derive_id, encode, iso_from_us
-from qraft.preprocess.fields import FieldFilter, lookup, numeric_fields
+from qraft.preprocess.fields import LARGEST, FieldFilter, lookup, numeric_fields
 from qraft.preprocess.times import EARLIEST_US, parse_time
 
 REMEMBERED_IDS: Final = 16_384
@@ -27,6 +29,15 @@ class Rejected(Enum):
 
     LATE = "late"
     DUPLICATE = "duplicate"
+    FILTERED = "filtered"
+
+
+class Admitted(NamedTuple):
+    """What the universal step says of an event that goes on: times in UTC microseconds."""
+
+    time_us: int
+    entity: str
+    watermark: int
 
 
 class Cleaner:
@@ -37,7 +48,10 @@ class Cleaner:
 
     Attributes:
         dropped: numeric fields dropped since the start because they were not finite or out of range.
+        origins: of which field of the source each feature is; without steps there are none.
     """
+
+    origins: Final[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(self, source: str, settings: SourceSettings) -> None:
         self._source = source
@@ -58,25 +72,28 @@ class Cleaner:
 
     def take(self, event: Event) -> CleanEvent | DeadLetter | Rejected:
         """The event as a row, or why there is none."""
-        if self._repeated(event.event_id):
-            return Rejected.DUPLICATE
-        payload: object = event.payload
-        if not isinstance(payload, dict):
-            return self._dead(event, f"the payload is {type(payload).__name__}, not an object")
-        try:
-            time_us = self._read_time(event.timestamp, payload)
-        except ValueError as error:
-            return self._dead(event, str(error))
+        time_us = self._opened(event)
+        if not isinstance(time_us, int):
+            return time_us
+        payload = event.payload
         fields, dropped = numeric_fields(payload, self._watched)
         self.dropped += dropped
-        if not fields and not dropped and not self._gap(payload):
-            return self._dead(event, self._no_numbers())
-        if time_us < self._watermark - self._lateness:
+        if not fields and not dropped and not self.gap(payload):
+            return self.dead(event, self.no_numbers())
+        if not self._timely(time_us):
             return Rejected.LATE
-        if time_us > self._watermark:
-            self._watermark, self._largest = min(time_us, self._largest), max(time_us, self._largest)
-        entity = _entity_name(lookup(payload, self._entity)) if self._entity else ""
-        return CleanEvent(event_id=event.event_id, source=self._source, entity=entity, time_us=time_us, fields=fields)
+        return CleanEvent(
+            event_id=event.event_id, source=self._source, entity=self._named(payload), time_us=time_us, fields=fields
+        )
+
+    def admit(self, event: Event) -> Admitted | DeadLetter | Rejected:
+        """Time and entity of an event whose fields others look at, or why it does not go on."""
+        time_us = self._opened(event)
+        if not isinstance(time_us, int):
+            return time_us
+        if not self._timely(time_us):
+            return Rejected.LATE
+        return Admitted(time_us, self._named(event.payload), self._watermark)
 
     def state(self) -> dict[str, Any]:
         """What was seen, as plain values; the settings are no part of it."""
@@ -100,6 +117,28 @@ class Cleaner:
     def forget_time(self) -> None:
         """Lets the watermark start again, as when another field holds the time."""
         self._largest = self._watermark = EARLIEST_US
+
+    def _opened(self, event: Event) -> int | DeadLetter | Rejected:
+        """The event's time, where it is neither a repeat nor unreadable."""
+        if self._repeated(event.event_id):
+            return Rejected.DUPLICATE
+        payload: object = event.payload
+        if not isinstance(payload, dict):
+            return self.dead(event, f"the payload is {type(payload).__name__}, not an object")
+        try:
+            return self._read_time(event.timestamp, payload)
+        except ValueError as error:
+            return self.dead(event, str(error))
+
+    def _timely(self, time_us: int) -> bool:
+        if time_us < self._watermark - self._lateness:
+            return False
+        if time_us > self._watermark:
+            self._watermark, self._largest = min(time_us, self._largest), max(time_us, self._largest)
+        return True
+
+    def _named(self, payload: dict[str, Any]) -> str:
+        return _entity_name(lookup(payload, self._entity)) if self._entity else ""
 
     def _repeated(self, event_id: str) -> bool:
         digest = int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=8).digest(), "little")
@@ -125,16 +164,18 @@ class Cleaner:
         except ValueError as error:
             raise ValueError(f"time field {self._time!r}: {error}") from None
 
-    def _gap(self, payload: dict[str, Any]) -> bool:
+    def gap(self, payload: dict[str, Any]) -> bool:
         """Whether nothing stands where a number could: a reading that is missing, not a message of another kind."""
         return any(value in (None, "") and self._watched(str(key)) for key, value in payload.items())
 
-    def _no_numbers(self) -> str:
+    def no_numbers(self) -> str:
+        """Why an event without a number is not judged."""
         if self._fields:
             return f"the payload has none of the watched fields ({', '.join(self._fields[:8])}) as a number"
         return "the payload has no numeric field"
 
-    def _dead(self, event: Event, reason: str) -> DeadLetter:
+    def dead(self, event: Event, reason: str) -> DeadLetter:
+        """The event as a dead letter."""
         try:
             stamp = iso_from_us(parse_time(event.timestamp))
         except ValueError:
@@ -156,6 +197,6 @@ class Cleaner:
 def _entity_name(value: object) -> str:
     if isinstance(value, str):
         return value[:_MAX_ENTITY_LENGTH]
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and abs(value) <= LARGEST:  # beyond some thousand digits Python refuses
         return str(value)
     return ""

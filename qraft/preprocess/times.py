@@ -65,7 +65,7 @@ def _looks_numeric(text: str) -> bool:
 
 
 def _from_number(number: float) -> int:
-    if not math.isfinite(number):
+    if isinstance(number, float) and not math.isfinite(number):
         raise ValueError("a time must be finite")
     size = abs(number)
     if size < _SECONDS_BELOW:

@@ -8,7 +8,7 @@ from typing import BinaryIO, Self
 
 import msgspec
 
-from qraft.ingest.files import open_bytes
+from qraft.ingest.file_open import ByteSource, open_bytes
 from qraft.model import DeadLetter, Event
 
 _BLOCK_BYTES = 1024 * 1024
@@ -30,7 +30,7 @@ class Rejects:
         self._path = path
         self._name = name
         self._target = target
-        self._text: BinaryIO | None = None
+        self._text: ByteSource | None = None
         self._offset = self._breaks = 0
 
     def __enter__(self) -> Self:

@@ -29,6 +29,7 @@ def replay(
     delimiter: str = ",",
     fields: Sequence[str] = (),
     settings: Settings,
+    like: str = "",
     out: Path,
     workers: int | None = None,
     progress: bool = True,
@@ -43,7 +44,9 @@ def replay(
         time: column of event time (NDJSON: field or dotted path); "row" is the row number where no such column exists.
         delimiter: character between the columns of CSV files; a tab may be spelled as backslash and t.
         fields: columns to judge; empty takes all that are numeric.
-        settings: its [detect] and [feedback] hold for every input; its sources do not count.
+        settings: its [detect] and [feedback] hold for every input.
+        like: name of a configured source; every input is judged as it is: its steps, entity, fields and detectors. Without
+            it no source of the configuration counts.
         out: folder for the results; made when missing.
         workers: processes; None takes one a core.
         progress: shows a bar on stderr if that is a terminal.
@@ -56,6 +59,9 @@ def replay(
     delimiter = "\t" if delimiter == "\\t" else delimiter
     if len(delimiter) != 1:
         raise ReplayError(f'a delimiter is one character, got "{delimiter}"')
+    if like and like not in settings.sources:
+        known = ", ".join(settings.sources) or "none"
+        raise ReplayError(f'no source "{like}" is configured; configured: {known}')
     files = find_inputs(inputs, out)
     if not files:
         raise ReplayError("nothing to replay; name a file or a folder")
@@ -69,7 +75,7 @@ def replay(
                 columns=has,
                 time=time,
                 delimiter=delimiter,
-                settings=replay_settings(settings, file, has, time, fields),
+                settings=replay_settings(settings, file, has, time, fields, like=like),
                 draft=drafts / str(number),
             )
             for number, (file, has) in enumerate(zip(files, columns, strict=True))

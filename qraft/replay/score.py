@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from qraft.config import Settings
-from qraft.config.settings import FileSource
+from qraft.config.sources import FileSource
 from qraft.ingest.base import SourceError
 from qraft.ingest.files import read_rows
 from qraft.ingest.records import lookup
@@ -46,13 +46,26 @@ class Job:
     draft: Path
 
 
-def replay_settings(settings: Settings, file: Input, columns: Columns, time: str, fields: Sequence[str]) -> Settings:
-    """The common settings, with the input as their only source.
+def replay_settings(
+    settings: Settings, file: Input, columns: Columns, time: str, fields: Sequence[str], *, like: str = ""
+) -> Settings:
+    """The common settings, with the input as their only source: judged as the source ``like`` is, if that is given.
 
     Preprocessing takes the time from the column, as it does in the engine; where the row number is the time, from the event.
     """
-    named = time if columns.holds(time) else ""
-    source = FileSource(adapter="file", path=str(file.path), mode="replay", time=named, fields=list(fields))
+    own = settings.source(like)
+    source = FileSource(
+        adapter="file",
+        path=str(file.path),
+        mode="replay",
+        time=time if columns.holds(time) else "",
+        fields=list(fields) or own.fields,
+        exclude=own.exclude,
+        entity=own.entity,
+        allowed_lateness_seconds=own.allowed_lateness_seconds,
+        steps=own.steps,
+        detect=own.detect,
+    )
     return settings.model_copy(update={"sources": {file.source: source}})
 
 

@@ -20,7 +20,8 @@ from qraft.store.verdicts import in_force
 _PATTERN: Final = """
     p.pattern_id, p.type, toUnixTimestamp64Micro(p.timestamp), p.source, p.entity, p.detector, p.event_id, p.confidence,
     p.line, p.summary, p.prev_state, p.new_state, p.metrics, p.contributors.field, p.contributors.score,
-    p.contributors.before, p.contributors.after, p.important, v.verdict, v.user, v.time_us, v.feedback_id"""
+    p.contributors.before, p.contributors.after, p.contributors.origin, p.important, v.verdict, v.user, v.time_us,
+    v.feedback_id"""
 _FEEDBACK: Final = (
     "feedback_id, pattern_id, verdict, toUnixTimestamp64Micro(timestamp), source, detector, note, user, undoes"
 )
@@ -248,7 +249,7 @@ def _stored(row: Row) -> StoredPattern:
         new_state,
         metrics,
     ) = row[:13]
-    fields, scores, before, after, important, verdict, user, verdict_us, feedback_id = row[13:]
+    fields, scores, before, after, origins, important, verdict, user, verdict_us, feedback_id = row[13:]
     pattern = Pattern(
         pattern_id=pattern_id,
         type=kind,
@@ -258,8 +259,8 @@ def _stored(row: Row) -> StoredPattern:
             prev_state=_json(prev_state), new_state=_json(new_state), metrics=dict(metrics), confidence=confidence
         ),
         contributors=[
-            Contributor(field=field, score=score, before=was, after=now)
-            for field, score, was, now in zip(fields, scores, before, after, strict=True)
+            Contributor(field=field, score=score, before=was, after=now, origin=origin)
+            for field, score, was, now, origin in zip(fields, scores, before, after, origins, strict=True)
         ],
         detector=detector,
         event_id=event_id,

@@ -122,6 +122,7 @@ def _patterns(patterns: Sequence[Pattern], arrivals: Mapping[str, int], otherwis
         "contributors.score": [[one.score for one in share] for share in shares],
         "contributors.before": [[one.before for one in share] for share in shares],
         "contributors.after": [[one.after for one in share] for share in shares],
+        "contributors.origin": [[one.origin for one in share] for share in shares],
         "important": [detail.confidence >= important for detail in details],
         "version": [0] * len(patterns),
         "ingested_at": [arrivals.get(pattern.event_id, otherwise) // 1000 for pattern in patterns],

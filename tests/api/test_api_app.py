@@ -54,8 +54,8 @@ async def test_patterns_come_newest_first_with_the_keys_of_the_wire(client: http
                 "confidence": pytest.approx(0.89),
             },
             "contributors": [
-                {"field": "x", "score": 0.75, "before": 1.0, "after": 2.0},
-                {"field": "y", "score": 0.25, "before": None, "after": None},
+                {"field": "x", "score": 0.75, "before": 1.0, "after": 2.0, "origin": ""},
+                {"field": "y", "score": 0.25, "before": None, "after": None, "origin": ""},
             ],
             "detector": "test",
             "event_id": make_pattern(39).event_id,

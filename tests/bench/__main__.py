@@ -2,7 +2,7 @@
 
 import argparse
 
-GROUPS = ("start", "core", "service")
+GROUPS = ("start", "core", "service", "load", "soak")
 
 
 def main() -> None:
@@ -26,6 +26,14 @@ def main() -> None:
         from tests.bench.service import service_figures
 
         service_figures(quick=chosen.quick)
+    if "load" in groups:
+        from tests.bench.load import load_figures
+
+        load_figures(quick=chosen.quick)
+    if "soak" in groups:
+        from tests.bench.soak import soak_figures
+
+        soak_figures(quick=chosen.quick)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from river import anomaly, cluster, drift, preprocessing
 from river.drift import binary
 
 from qraft.config import Settings
-from qraft.config.settings import ClusterSettings, DetectSettings, ForestSettings
+from qraft.config.detect import ClusterSettings, DetectSettings, ForestSettings
 from qraft.model import Event
 from qraft.pipeline import Pipeline
 from tests.bench.events import FIELDS, make_events

@@ -1,26 +1,18 @@
 """Figures (b), (c), (d): a whole instance on real servers, as `qraft up` starts it."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import httpx
-import psutil
 
 from qraft.bus import Bus, Publisher
-from qraft.config import RunInfo, read_run
 from qraft.model import Event, Pattern
 from tests.bench.events import make_events, shifting_events
+from tests.bench.instance import instance, sample_memory
 from tests.bench.measure import figure, percentile
 
-START_SECONDS, STORE_SECONDS = 90.0, 300.0
+STORE_SECONDS = 300.0
 POLL_SECONDS = 0.05
 SOURCES = 4
 WARM_ROWS = 800
@@ -35,11 +27,11 @@ def service_figures(*, quick: bool) -> None:
 
 
 async def _figures(*, quick: bool) -> None:
-    async with _instance() as run, httpx.AsyncClient(base_url=run.clickhouse_url, timeout=60) as clickhouse:
+    async with instance() as run, httpx.AsyncClient(base_url=run.clickhouse_url, timeout=60) as clickhouse:
         bus = await Bus.connect(run.nats_url, name="bench")
         try:
             peaks: dict[str, int] = {}
-            sampler = asyncio.create_task(_sample_memory(run, peaks))
+            sampler = asyncio.create_task(sample_memory(run, peaks))
             try:
                 rates = [
                     await _throughput(bus, clickhouse, run.database, f"bench{n}", 4_000 if quick else 100_000)
@@ -56,43 +48,6 @@ async def _figures(*, quick: bool) -> None:
                 figure(f"publish_to_pattern_{name}", [percentile(delays, share) * 1e3], "ms", samples=len(delays))
         finally:
             await bus.close()
-
-
-@contextlib.asynccontextmanager
-async def _instance() -> AsyncIterator[RunInfo]:
-    """An instance on a data directory of its own, ended with the context."""
-    with tempfile.TemporaryDirectory(prefix="qraft-bench-") as folder:
-        data_dir, config = Path(folder) / "data", Path(folder) / "config.toml"
-        config.write_text('[engine]\nlog_level = "warning"\n')
-        command = [sys.executable, "-m", "qraft.cli", "up", "--no-tui", "--config", str(config), "--data-dir", str(data_dir)]
-        with _process(command) as process:
-            yield await _ready(process, data_dir)
-
-
-@contextlib.contextmanager
-def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-async def _ready(process: subprocess.Popen[bytes], data_dir: Path) -> RunInfo:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        run = read_run(data_dir)
-        if run is not None and run.api_url and "engine" in run.pids:
-            return run
-        if process.poll() is not None:
-            raise RuntimeError(f"qraft up ended at start with status {process.returncode}")
-        await asyncio.sleep(POLL_SECONDS)
-    raise RuntimeError(f"qraft up was not ready after {START_SECONDS:.0f} s")
 
 
 async def _throughput(bus: Bus, clickhouse: httpx.AsyncClient, database: str, name: str, events: int) -> float:
@@ -114,18 +69,6 @@ async def _throughput(bus: Bus, clickhouse: httpx.AsyncClient, database: str, na
 async def _publish(publisher: Publisher, events: Sequence[Event]) -> None:
     for at in range(0, len(events), MICRO_BATCH):
         await publisher.events(events[at].source, events[at : at + MICRO_BATCH])
-
-
-async def _sample_memory(run: RunInfo, peaks: dict[str, int]) -> None:
-    """The largest resident size of each part, its children included."""
-    while True:
-        for part, pid in run.pids.items():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                top = psutil.Process(pid)
-                own = top.memory_info().rss
-                below = 0 if part == "up" else sum(p.memory_info().rss for p in top.children(recursive=True))
-                peaks[part] = max(peaks.get(part, 0), own + below)
-        await asyncio.sleep(0.25)
 
 
 async def _latency(bus: Bus, rows: int) -> list[float]:

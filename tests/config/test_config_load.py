@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
 from qraft.config import ConfigError, Problem, Settings, load, parse
-from qraft.config.settings import FileSource, WebSocketSource
+from qraft.config.sources import ADAPTERS, FileSource, WebSocketSource
 
 
 def problems(text: str) -> list[Problem]:
@@ -21,6 +21,8 @@ def problems(text: str) -> list[Problem]:
         parse(text)
     return caught.value.problems
 
+
+LISTED = ", ".join(f'"{name}"' for name in ADAPTERS)
 
 MISTAKES = [
     # text, line, key, message
@@ -46,9 +48,9 @@ MISTAKES = [
         '[sources.a]\nadapter = "fil"',
         2,
         "sources.a.adapter",
-        'unknown adapter "fil"; expected one of "host", "file", "websocket"; did you mean "file"?',
+        f'unknown adapter "fil"; expected one of {LISTED}; did you mean "file"?',
     ),
-    ('[sources.b]\npath = "x"', 1, "sources.b", 'adapter is missing; expected one of "host", "file", "websocket"'),
+    ('[sources.b]\npath = "x"', 1, "sources.b", f"adapter is missing; expected one of {LISTED}"),
     ('[sources.c]\nadapter = "file"', 1, "sources.c.path", "is required and missing"),
     (
         '[sources."bad name"]\nadapter = "host"',

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from random import Random
 
 from qraft.config import Settings
-from qraft.config.settings import AdwinSettings, ClusterSettings, DdmSettings, DetectSettings, FileSource, ForestSettings
+from qraft.config.detect import AdwinSettings, ClusterSettings, DdmSettings, DetectSettings, ForestSettings
+from qraft.config.sources import FileSource
 from qraft.detect import DETECTORS, EntityDetectors, Finding
 from qraft.model import Event, event_id, iso_from_us
 

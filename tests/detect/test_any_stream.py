@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from qraft.config.settings import AdwinSettings, ClusterSettings, DdmSettings, DetectSettings, ForestSettings
+from qraft.config.detect import AdwinSettings, ClusterSettings, DdmSettings, DetectSettings, ForestSettings
 from tests.detect.streams import Row, findings
 
 QUICK = DetectSettings(

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from qraft.config.settings import DetectSettings
+from qraft.config.detect import DetectSettings
 from qraft.detect import EntityTable, freeze, seal, thaw, unseal
 from tests.detect.streams import LINES, noise
 

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from qraft.config.settings import DetectSettings
+from qraft.config.detect import DetectSettings
 from qraft.detect import DETECTORS, EntityDetectors, Finding
 from tests.detect.streams import LINES, Row, cycle, eventful, findings, noise, only, walk
 

@@ -17,6 +17,7 @@ import clickhouse_connect
 import tomli_w
 
 from qraft.config import read_run
+from qraft.model import SELF
 
 TABLES = {
     "raw_events": "event_id",
@@ -111,18 +112,20 @@ class EngineProcess:
 
 
 def ids(url: str, database: str, table: str) -> list[str]:
-    """All ids of a table, repeats and all, in order."""
+    """All ids of a table, repeats and all, in order; notices, which each run has of its own, left out."""
     column = TABLES[table]
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
-        rows = client.query(f"SELECT toString({column}) AS id FROM {database}.{table} ORDER BY id").result_rows
+        rows = client.query(
+            f"SELECT toString({column}) AS id FROM {database}.{table} WHERE source != '{SELF}' ORDER BY id"
+        ).result_rows
     return [row[0] for row in rows]
 
 
 def count(url: str, database: str, table: str) -> int:
-    """Rows of a table, repeats and all; 0 while it is not there."""
+    """Rows of a table, repeats and all, without notices; 0 while it is not there."""
     try:
         with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
-            return int(client.query(f"SELECT count() FROM {database}.{table}").result_rows[0][0])
+            return int(client.query(f"SELECT count() FROM {database}.{table} WHERE source != '{SELF}'").result_rows[0][0])
     except clickhouse_connect.driver.exceptions.Error:
         return 0
 

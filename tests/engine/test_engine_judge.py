@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -38,11 +39,11 @@ def fail_on(monkeypatch: pytest.MonkeyPatch, poison: set[str], times: int) -> No
     """Makes the real pipeline fail on the events named, so often."""
     real, left = Pipeline.step, [times]
 
-    def step(self: Pipeline, batch: Sequence[Event | Feedback]) -> Result:
+    def step(self: Pipeline, batch: Sequence[Event | Feedback], **options: Any) -> Result:
         if left[0] and any(isinstance(item, Event) and item.event_id in poison for item in batch):
             left[0] -= 1
             raise AttributeError("a fault of this program")
-        return real(self, batch)
+        return real(self, batch, **options)
 
     monkeypatch.setattr(Pipeline, "step", step)
 

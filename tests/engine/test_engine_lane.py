@@ -13,9 +13,11 @@ import pytest
 
 from qraft.bus import Bus, LaneReader, Publisher, Recovery, ensure_streams, partition_of
 from qraft.config import Settings
-from qraft.config.settings import DetectSettings, EngineSettings, ForestSettings, StoreSettings
+from qraft.config.detect import DetectSettings, ForestSettings
+from qraft.config.settings import EngineSettings, StoreSettings
 from qraft.engine.lane import Lane
 from qraft.engine.meters import Meters
+from qraft.engine.taps import Taps
 from qraft.ingest.base import wall_clock
 from qraft.model import DeadLetter, Event, Feedback, event_id, iso_from_us
 from qraft.store import Block, Store
@@ -84,6 +86,7 @@ def lane(bus: Bus, store: Store, recovery: Recovery, executor: ThreadPoolExecuto
         recovery=recovery,
         store=store,
         meters=Meters("test", monotonic=time.monotonic, now_us=wall_clock),
+        taps=Taps(SETTINGS, bus, time.monotonic),
         executor=executor,
         monotonic=time.monotonic,
     )

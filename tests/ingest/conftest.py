@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from qraft.config.sources import WhenFull
 from qraft.model import DeadLetter, Event
 
 
@@ -22,6 +24,11 @@ class Collected:
         self.entered = asyncio.Event()
         self.changed = asyncio.Event()
         self.fault: Exception | None = None
+        self.when_full: WhenFull = "block"
+        self.pressed = False
+        self.given_up: Counter[str] = Counter()
+        self.gaps = 0
+        self.notices: list[tuple[str, str]] = []
 
     @property
     def events(self) -> list[Event]:
@@ -38,6 +45,16 @@ class Collected:
     async def dead(self, letters: Sequence[DeadLetter]) -> None:
         await self.open.wait()
         self.letters.extend(letters)
+        self.changed.set()
+
+    def dropped(self, reason: str, count: int = 1) -> None:
+        self.given_up[reason] += count
+
+    def missing(self, count: int) -> None:
+        self.gaps += count
+
+    def notice(self, kind: str, text: str) -> None:
+        self.notices.append((kind, text))
         self.changed.set()
 
     async def until(self, reached: Callable[[], bool], seconds: float = 20.0) -> None:

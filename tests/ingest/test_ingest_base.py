@@ -7,10 +7,18 @@ from typing import Any, get_args
 
 import pytest
 
-from qraft.config.settings import FileSource, HostSource, Source, WebSocketSource
-from qraft.ingest import backoff, make_adapter, wall_clock
+from qraft.config.sources import (
+    BUILT_IN,
+    ExternalSource,
+    FileSource,
+    HostSource,
+    NatsSource,
+    SourceSettings,
+    WebSocketSource,
+)
+from qraft.ingest import backoff, is_read, make_adapter, wall_clock
 from qraft.ingest.base import BACKOFF_FIRST, BACKOFF_LONGEST
-from qraft.ingest.registry import ADAPTERS
+from qraft.ingest.registry import MAKERS
 
 
 def test_backoff_doubles_and_is_bounded() -> None:
@@ -25,10 +33,12 @@ def test_backoff_spreads() -> None:
     assert len({backoff(8, rng) for _ in range(100)}) == 100
 
 
-def test_every_kind_of_source_has_its_adapter(sink: Any) -> None:
-    models = set(get_args(get_args(Source)[0]))
-    assert {model for model, _ in ADAPTERS.values()} == models
-    assert set(ADAPTERS) == {get_args(model.model_fields["adapter"].annotation)[0] for model in models}
+def test_every_adapter_of_qraft_has_a_maker() -> None:
+    """But for "external": others bring those events."""
+    assert set(MAKERS) == set(BUILT_IN) - {"external"}
+    assert {name: get_args(model.model_fields["adapter"].annotation) for name, model in BUILT_IN.items()} == {
+        name: (name,) for name in BUILT_IN
+    }
 
 
 @pytest.mark.parametrize(
@@ -37,13 +47,20 @@ def test_every_kind_of_source_has_its_adapter(sink: Any) -> None:
         FileSource(adapter="file", path="a.csv"),
         HostSource(adapter="host"),
         WebSocketSource(adapter="websocket", url="ws://127.0.0.1:1"),
+        NatsSource(adapter="nats", url="nats://127.0.0.1:1", subject="a"),
     ],
 )
-async def test_make_adapter(settings: Source, sink: Any) -> None:
+async def test_make_adapter(settings: SourceSettings, sink: Any) -> None:
     adapter = make_adapter("s", settings, sink, resume=None, clock=wall_clock)
     assert type(adapter).__module__ == f"qraft.ingest.{settings.adapter}"
+    assert is_read(settings)
+
+
+def test_nothing_runs_for_an_external_source() -> None:
+    assert not is_read(ExternalSource(adapter="external"))
 
 
 def test_importing_the_package_loads_no_adapter() -> None:
-    code = "import sys, qraft.ingest; print([n for n in ('psutil', 'websockets') if n in sys.modules])"
+    names = ("psutil", "websockets", "nats", "httpx", "pydantic")
+    code = f"import sys, qraft.ingest; print([n for n in {names} if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -37,6 +37,8 @@ def test_order_bounds_and_nothing_lost(items: list[tuple[int, bool]], waits: lis
     in_flight = 0
 
     class Slow:
+        when_full = "block"
+
         async def send(self, events: Any) -> None:
             nonlocal in_flight
             in_flight += 1
@@ -117,6 +119,8 @@ async def test_dead_letters_go_before_the_events_of_their_batch() -> None:
     order: list[str] = []
 
     class Ordered:
+        when_full = "block"
+
         async def send(self, events: Any) -> None:
             order.append("events")
 
@@ -181,12 +185,69 @@ async def test_a_sink_that_fails_on_leaving_does_not_hide_the_cancellation(
     assert [record.getMessage() for record in caplog.records] == [
         "5 items that the bus did not take were given up on leaving"
     ]
+    assert sink.given_up == {"leaving": 5}
 
 
 async def test_a_source_that_can_resume_drops_its_queue_at_once(sink: Any, caplog: pytest.LogCaptureFixture) -> None:
     sink.open.clear()
     await _cancelled(sink, 0.0)
     assert caplog.text == ""
+
+
+async def test_drop_newest_keeps_what_came_first_and_counts_the_rest(sink: Any) -> None:
+    sink.when_full = "drop_newest"
+    sink.open.clear()
+    async with Batcher(sink, max_events=10) as batcher:
+        await batcher.put(event(0), 1)
+        await sink.entered.wait()
+        for number in range(1, 100):
+            await batcher.put(event(number), 1)
+        sink.open.set()
+    assert numbers(sink) == list(range(11))
+    assert sink.given_up == {"full": 89}
+
+
+async def test_drop_newest_gives_up_everything_while_the_engine_is_far_behind_and_nothing_after(sink: Any) -> None:
+    sink.when_full = "drop_newest"
+    sink.pressed = True
+    async with Batcher(sink) as batcher:
+        await batcher.put(event(0), 1)
+        await batcher.put(letter(1), 1)
+        sink.pressed = False
+        await batcher.put(event(2), 1)
+    assert numbers(sink) == [2]
+    assert [found.dead_id for found in sink.letters] == ["1"]
+    assert sink.given_up == {"full": 1}
+
+
+async def test_sampling_thins_out_evenly_counts_the_rest_and_comes_back(sink: Any) -> None:
+    sink.when_full = "sample"
+    sink.open.clear()
+    async with Batcher(sink, max_events=10, linger=0.0005) as batcher:
+        await batcher.put(event(0), 1)
+        await sink.entered.wait()
+        for number in range(1, 1000):
+            await batcher.put(event(number), 1)
+        sink.open.set()
+        await sink.until(lambda: len(sink.events) == 11)
+        for number in range(1000, 6000):
+            await batcher.put(event(number), 1)
+            if number % 5 == 0:
+                await sink.until(lambda: batcher.held == 0)
+    kept = numbers(sink)
+    assert kept == sorted(kept)
+    assert len(kept) + sink.given_up["sampled"] == 6000
+    assert sink.given_up.keys() == {"sampled"}
+    assert kept[-100:] == list(range(5900, 6000)), "once there is room again, every event is kept"
+    assert len([number for number in kept if 1000 <= number < 1500]) < 500, "after a jam the stream is thinned out"
+
+
+async def test_a_source_that_can_wait_is_given_up_nothing(sink: Any) -> None:
+    sink.pressed = True
+    async with Batcher(sink) as batcher:
+        for number in range(2000):
+            await batcher.put(event(number), 1)
+    assert numbers(sink) == list(range(2000))
 
 
 async def test_no_task_is_left(sink: Any) -> None:

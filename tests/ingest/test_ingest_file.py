@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from qraft.config.settings import FileSource
+from qraft.config.sources import FileSource
 from qraft.ingest import NotConnected, SourceError, make_adapter
 from qraft.ingest.files import read_rows
 from qraft.model import Event
@@ -122,6 +122,9 @@ def test_any_kill_point_gives_each_row_once(tmp_path: Path, stops: list[int], pa
     dead: set[bytes] = set()
 
     class Dying:
+        when_full = "block"
+        pressed = False
+
         def __init__(self, left: int) -> None:
             self.left = left
             self.over = asyncio.Event()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qraft.config.settings import HostSource
+from qraft.config.sources import HostSource
 from qraft.ingest import make_adapter
 from qraft.ingest.host import Counters, counters, gauges, rates
 from qraft.model import us_from_iso

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from qraft.config.settings import WebSocketSource
+from qraft.config.sources import WebSocketSource
 from qraft.ingest import NotConnected, make_adapter, wall_clock
 from qraft.ingest.market import SYMBOLS, Market, Regime, serve_market
 from qraft.model import us_from_iso

@@ -42,7 +42,7 @@ def test_a_row_keeps_its_columns_as_text() -> None:
 def test_ids_come_from_fingerprint_and_offset() -> None:
     data = b"a\n1\n\n22\n333"
     rows = parse(data)
-    assert [row.meta["cursor"].split(":")[1:] for row in rows if isinstance(row, Event)] == [
+    assert [row.meta["cursor"].split(":")[1:3] for row in rows if isinstance(row, Event)] == [
         ["4", "1"],
         ["8", "2"],
         ["11", "3"],
@@ -128,7 +128,7 @@ def test_a_missing_time_column_is_the_users_to_mend() -> None:
 
 
 def test_utf16_is_named() -> None:
-    with pytest.raises(SourceError, match="is UTF-16; save it as UTF-8"):
+    with pytest.raises(SourceError, match='is UTF-16; set encoding = "utf-16"'):
         parse("a,b\n1,2\n".encode("utf-16"))
 
 
@@ -139,7 +139,7 @@ def test_an_endless_line_is_cut_and_counted(block: int) -> None:
     rows = parse(data, cuts=tuple(range(0, len(data), block)))
     assert payloads(rows) == [{"a": "1"}, long[:KEPT_BYTES], {"a": "2"}]
     assert "longer than 524288 bytes; the first 65536 are kept" in reasons(rows)[0]
-    assert rows[-1].meta["cursor"].endswith(f":{len(data)}:3")  # type: ignore[union-attr]
+    assert f":{len(data)}:3:" in rows[-1].meta["cursor"]  # type: ignore[union-attr]
 
 
 def test_an_endless_line_at_the_end_and_in_an_open_quote() -> None:
@@ -213,13 +213,14 @@ def test_resuming_behind_any_row_gives_the_rest(body: list[bytes], data: st.Data
     assert [*parser.feed(text[cursor.offset :]).rows, *parser.finish().rows] == rows[stop + 1 :]
 
 
-@pytest.mark.parametrize("text", ["", "abc", "a:1", "a:b:c", "a:1:-1", "a:1:2:3", "a:١:x"])
+@pytest.mark.parametrize("text", ["", "abc", "a:1", "a:b:c", "a:1:-1", "a:1:2:x", "a:1:2:123456789", "a:١:x"])
 def test_a_cursor_of_another_kind_is_none(text: str) -> None:
     assert Cursor.parse(text) is None
 
 
 def test_a_cursor_comes_back() -> None:
-    assert Cursor.parse(str(Cursor("ab", 3, 4))) == Cursor("ab", 3, 4)
+    for cursor in (Cursor("ab", 3, 4), Cursor("ab-cd.2", 3, 4, "0f"), Cursor("ab", 3, 4, "", "a: b/ü.csv")):
+        assert Cursor.parse(str(cursor)) == cursor
 
 
 def test_cut_off_hands_over_the_rest() -> None:

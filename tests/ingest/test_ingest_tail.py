@@ -11,8 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from qraft.ingest.base import NotConnected, SourceError
-from qraft.ingest.rows import Cursor, RowFormat
-from qraft.ingest.tail import SETTLE_POLLS, Tail
+from qraft.ingest.file_names import Files
+from qraft.ingest.file_standing import Standing
+from qraft.ingest.file_track import SETTLE_POLLS
+from qraft.ingest.rows import RowFormat
+from qraft.ingest.tail import Follower
 from qraft.model import DeadLetter, Event
 
 
@@ -25,21 +28,25 @@ class Reader:
         self.ids: list[str] = []
         self.letters: list[DeadLetter] = []
         self.cursor: str | None = None
-        self.tail = Tail(path, form, None)
+        self.tail = self.open()
+
+    def open(self) -> Follower:
+        start = Standing.parse(self.cursor) if self.cursor else None
+        return Follower(Files(str(self.path)), lambda path, name: self.form, start)
 
     def poll(self, times: int = 1) -> bool:
         """Polls; whether the last poll brought anything, if only the end of a file."""
-        block = None
+        found = None
         for _ in range(times):
-            block = self.tail.poll()
-            for row in block.rows if block is not None else []:
+            found = self.tail.poll()
+            for row in found.block.rows if found is not None else []:
                 if isinstance(row, Event):
                     self.values.append(row.payload["n"])
                     self.ids.append(row.event_id)
                     self.cursor = row.meta["cursor"]
                 else:
                     self.letters.append(row)
-        return block is not None
+        return found is not None
 
     def settle(self) -> None:
         """Until nothing has come for so long that every rotation is over."""
@@ -49,7 +56,7 @@ class Reader:
 
     def restart(self) -> None:
         self.tail.close()
-        self.tail = Tail(self.path, self.form, Cursor.parse(self.cursor) if self.cursor else None)
+        self.tail = self.open()
 
 
 @contextmanager
@@ -141,13 +148,13 @@ def test_rows_come_as_they_are_written_and_a_partial_line_waits(log: Log) -> Non
 
 def test_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
     with pytest.raises(NotConnected, match="no such file yet"):
-        Tail(tmp_path / "app.csv", RowFormat("s", "f", "csv"), None)
+        Reader(tmp_path / "app.csv", RowFormat("s", "f", "csv"))
 
 
 def test_a_gzip_file_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(gzip.compress(b"a\n1\n"))
     with pytest.raises(SourceError, match='set mode = "replay"'):
-        Tail(tmp_path / "a.csv", RowFormat("s", "f", "csv"), None)
+        Reader(tmp_path / "a.csv", RowFormat("s", "f", "csv"))
 
 
 def test_rename_reads_the_old_file_to_its_end_first(log: Log) -> None:

@@ -5,7 +5,7 @@ import gzip
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
-from qraft.config.settings import WebSocketSource
+from qraft.config.sources import WebSocketSource
 from qraft.ingest import NotConnected, SourceError, make_adapter
 from qraft.ingest.records import KEPT_BYTES
 
@@ -134,7 +135,7 @@ async def test_a_server_that_says_nothing(sink: Any) -> None:
         await connection.wait_closed()
 
     async with served(talk) as url:
-        with pytest.raises(NotConnected, match=r"sent nothing for 0\.2 s"):
+        with pytest.raises(NotConnected, match=r"sent no data for 0\.2 s"):
             await adapter(url, sink, idle_seconds=0.2).run()
     assert len(sink.events) == 1
 
@@ -238,6 +239,28 @@ async def test_a_cancelled_adapter_sends_what_it_has_and_says_goodbye(sink: Any)
             await task
         assert await code == 1000
     assert [event.payload["a"] for event in sink.events] == list(range(10))
+
+
+async def test_a_cancelled_adapter_takes_all_that_the_server_sent_before_it_agreed_to_the_end(sink: Any) -> None:
+    sent = 0
+
+    async def talk(connection: ServerConnection) -> None:
+        nonlocal sent
+        with suppress(ConnectionClosed):
+            while True:
+                await connection.send('[{"a":1},{"a":2},{"a":3}]')
+                sent += 3
+                await asyncio.sleep(0)
+
+    async with served(talk) as url:
+        for _ in range(3):
+            before = len(sink.events)
+            task = asyncio.create_task(adapter(url, sink).run())
+            await sink.until(lambda before=before: len(sink.events) > before + 1000)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    assert len(sink.events) == sent
 
 
 def messages_of(path: Path) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from qraft.config.settings import SOURCE_NAME
+from qraft.config.base import SOURCE_NAME
 from qraft.replay.errors import ReplayError
 from qraft.replay.inputs import find_inputs
 

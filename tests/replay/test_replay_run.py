@@ -310,3 +310,28 @@ def test_settings_keep_only_the_input_as_source(tmp_path: Path) -> None:
     assert list(made.sources) == ["a"]
     assert made.detect_for("a").line == 0.7
     assert made.sources["a"].fields == ["a"]
+
+
+def test_an_input_can_be_judged_as_a_source_of_the_configuration(tmp_path: Path) -> None:
+    write_csv(tmp_path / "in.csv", 3000)
+    settings = parse(
+        """
+        [sources.rows]
+        adapter = "external"
+        exclude = ["b"]
+        [[sources.rows.steps]]
+        do = "features"
+        of = { a = ["rolling_mean(5)"] }
+        keep = false
+        [[sources.rows.steps]]
+        do = "filter"
+        expression = "a.rolling_mean_5 IS NOT NULL"
+        """
+    )
+    run([tmp_path / "in.csv"], tmp_path / "out", settings=settings, like="rows")
+    patterns = [decode_pattern(line) for line in (tmp_path / "out" / "patterns.jsonl").read_bytes().splitlines()]
+    assert patterns
+    assert {(c.field, c.origin) for pattern in patterns for c in pattern.contributors} == {("a.rolling_mean_5", "a")}
+    assert len(scores(tmp_path / "out" / "in.csv")) == 3000
+    with pytest.raises(ReplayError, match='no source "row" is configured; configured: rows'):
+        run([tmp_path / "in.csv"], tmp_path / "out2", settings=settings, like="row")

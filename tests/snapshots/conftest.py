@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from qraft.model import Feedback, iso_from_us, us_from_iso
+from qraft.model import Feedback, Notice, iso_from_us, us_from_iso
 from tui.app import QraftApp, Wiring
 from tui.feed.fake import FakeFeed, World
 from tui.history.fake import FakeHistory, invented
@@ -17,7 +19,37 @@ from tui.state.verdicts import Delivery
 
 START_US = us_from_iso("2026-11-22T14:00:00Z")
 NOW_US = us_from_iso("2026-11-22T14:08:21Z")
-SCENES = ("live", "frozen", "stale", "empty", "warming", "unreachable")
+SCENES = ("live", "frozen", "stale", "empty", "warming", "unreachable", "degraded", "refused", "notice", "pressed")
+
+
+REASON = (
+    '/etc/qraft/config.toml:12: sources.market.url: expected text that starts with ws:// or wss://, got "htp://feed"'
+    " (and 2 more)"
+)
+NOTICES = [
+    Notice(timestamp="2026-11-22T14:08:02.000000Z", source="shuttle", kind="gap", text="17 events never came: 4410 to 4426"),
+    Notice(timestamp="2026-11-22T14:08:19.000000Z", source="", kind="config", text="configuration in force: changed market"),
+    Notice(
+        timestamp="2026-11-22T14:08:20.000000Z",
+        source="market",
+        kind="stale",
+        text="no message for 30 s although the connection stands; connecting again",
+    ),
+]
+LEVEL = [Notice(timestamp="2026-11-22T14:08:20.000000Z", source="", kind="level", text="only the cheap detectors judge")]
+SAID: dict[str, dict[str, Any]] = {
+    "degraded": {"level": "light", "lag_seconds": 12.4, "notices": LEVEL, "notice_counts": {"level": 1}},
+    "refused": {"config_error": REASON},
+    "notice": {"notices": NOTICES, "notice_counts": {"gap": 1, "config": 1, "stale": 1}},
+    "pressed": {
+        "level": "archive",
+        "lag_seconds": 41.0,
+        "config_error": REASON,
+        "notices": NOTICES,
+        "notice_counts": {"gap": 1, "config": 1, "stale": 5},
+    },
+}
+"""What the engine says in scenes in which something is to be told."""
 
 
 @dataclass
@@ -83,6 +115,12 @@ def build(name: str, data_dir: Path, *, ascii_only: bool = False) -> Scene:
         scene.now_us += 9_000_000
         inbox.stats(world.stats(scene.now_us))
         fold(scene.now_us)
+    if name in SAID:
+        said = world.stats(NOW_US, **SAID[name])
+        if name == "degraded":
+            said = msgspec.structs.replace(said, sources=world.lossy(said.sources))
+        inbox.stats(said)
+        fold(NOW_US)
     if name == "stale":
         scene.now_us += 42_000_000
         inbox.link(False)

@@ -14,7 +14,7 @@ import pytest
 from tui.state import clock
 
 SIZES = {"120x36": (120, 36), "80x24": (80, 24), "60x20": (60, 20)}
-STATES = ("live", "frozen", "stale", "empty")
+STATES = ("live", "frozen", "stale", "empty", "degraded", "refused", "notice")
 TEXTS = Path(__file__).parent / "text"
 
 
@@ -56,6 +56,13 @@ CASES = [
     ("live", "120x36", "colour", "question_mark"),
     ("live", "60x20", "colour", "question_mark"),
     ("live", "40x6", "colour", ""),
+    ("degraded", "80x24", "colour", "1"),
+    ("degraded", "60x20", "nocolor", "1"),
+    ("pressed", "120x36", "ascii", ""),
+    ("pressed", "60x20", "nocolor", ""),
+    ("pressed", "40x6", "colour", ""),
+    ("refused", "80x24", "ascii", ""),
+    ("notice", "60x20", "ascii", ""),
 ]
 
 

@@ -55,7 +55,10 @@ def _pattern(number: int, confidence: float = 0.6) -> Pattern:
         details=Details(
             prev_state={"x": {"mean": 0.1, "n": 200}}, new_state={"x": None}, metrics={"p": 1e-300}, confidence=confidence
         ),
-        contributors=[Contributor(field="x", score=0.7, before=0.1, after=-5e-324), Contributor(field="y", score=0.3)],
+        contributors=[
+            Contributor(field="x", score=0.7, before=0.1, after=-5e-324),
+            Contributor(field="y", score=0.3, origin="z"),
+        ],
         detector="adwin",
         event_id=event.event_id,
         entity="e",

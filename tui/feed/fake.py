@@ -10,6 +10,9 @@ import math
 import random
 import time
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from qraft.model import (
     PATTERN_TYPES,
@@ -96,8 +99,10 @@ class World:
             summary=f"{words[kind]}: {first.before:.4g} before, {first.after:.4g} now.",
         )
 
-    def stats(self, now_us: int, *, warm: float = 1.0, processed: int = 125_000, state: str = "running") -> EngineStats:
-        """An engine's statistics at ``now_us``."""
+    def stats(
+        self, now_us: int, *, warm: float = 1.0, processed: int = 125_000, state: str = "running", **changes: Any
+    ) -> EngineStats:
+        """An engine's statistics at ``now_us``; ``changes`` are fields of `EngineStats` to set otherwise."""
         second = now_us / 1e6
         sources = []
         for i, name in enumerate(self.names):
@@ -118,13 +123,19 @@ class World:
                     last_event=iso_from_us(now_us) if processed else "",
                 )
             )
-        return EngineStats(
+        said = EngineStats(
             engine="main",
             timestamp=iso_from_us(now_us),
             state=state,  # type: ignore[arg-type]  # one of its states at every call
             rate=round(sum(s.rate for s in sources), 1),
             sources=sources,
         )
+        return msgspec.structs.replace(said, **changes)
+
+    def lossy(self, sources: list[SourceStats]) -> list[SourceStats]:
+        """These sources, the second of which has given up events and the third of which misses some."""
+        lost = {1: {"dropped": 1204, "missing": 3}, 2: {"missing": 17}}
+        return [msgspec.structs.replace(source, **lost.get(i, {})) for i, source in enumerate(sources)]
 
 
 class FakeFeed:

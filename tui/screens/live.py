@@ -15,7 +15,7 @@ from tui.state.clock import FrameClock
 from tui.state.episodes import Episode
 from tui.state.session import Pane, Session
 from tui.state.store import SourceState
-from tui.views import detail, empty, episodes, sources, status
+from tui.views import banner, detail, empty, episodes, sources, status
 from tui.views.filter_line import remark
 from tui.views.key_bar import key_bar
 from tui.views.text import Line, Span, joint
@@ -116,30 +116,31 @@ class LiveScreen(LiveActions):
         width, height = self.size
         tiny = width < SMALLEST[0] or height < SMALLEST[1]
         engine = self._outside.engine
-        warning = None if tiny else status.banner(session, now, width, engine=engine)
-        if self._arrange(tiny=tiny, warned=warning is not None):
+        warnings = [] if tiny else banner.banners(session, now, width, height, engine=engine)
+        if self._arrange(tiny=tiny, warnings=len(warnings)):
             self.call_after_refresh(self.paint)
         if tiny:
             self.query_one("#status", LineView).show(status.counter_strip(session, now, width, engine=engine))
             return
         first = status.status_line(session, now, width, engine=engine, hertz=self._hertz, single=self.single)
         self.query_one("#status", LineView).show([first])
-        self.query_one("#banner", LineView).show([warning] if warning else [])
+        self.query_one("#banner", LineView).show(warnings)
         self._paint_sources(now)
         self._paint_detail(now)
         self._paint_episodes(now)
         self._paint_keys(width)
 
-    def _arrange(self, *, tiny: bool, warned: bool) -> bool:
+    def _arrange(self, *, tiny: bool, warnings: int) -> bool:
         """Shows and hides widgets; whether sizes are known after the next refresh only."""
         pane, single, typing = self._session.pane, self.single, self.typing
-        arrangement = (tiny, warned, pane, single, typing)
+        arrangement = (tiny, warnings, pane, single, typing)
         if arrangement == self._arrangement:
             return False
         self._arrangement = arrangement
         shown = {p: not tiny and (not single or pane is p) for p in Pane}
         self.query_one("#status").styles.height = 2 if tiny else 1
-        self.query_one("#banner").display = warned
+        self.query_one("#banner").display = warnings > 0
+        self.query_one("#banner").styles.height = max(1, warnings)
         self.query_one("#sources").display = shown[Pane.SOURCES]
         self.query_one("#sources").styles.width = "1fr" if single else "58%"
         self.query_one("#detail").display = shown[Pane.DETAIL]
@@ -161,11 +162,12 @@ class LiveScreen(LiveActions):
             table.show([rule, *empty.sources(session, width, height - 1)])
             return
         cursor = next((i for i, s in enumerate(session.sources) if s.stats.source == session.cursor[Pane.SOURCES]), 0)
+        lost = sources.any_lost(session)
         table.show_rows(
-            [rule, sources.header(width)],
+            [rule, sources.header(width, lost=lost)],
             session.sources,
             cursor if active else -1,
-            lambda s: sources.row(session, s, width, now),
+            lambda s: sources.row(session, s, width, now, lost=lost),
             active=active,
         )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from qraft.model import EngineStats, Feedback, Pattern, SourceStats, us_from_iso
+from qraft.model import SELF, EngineStats, Feedback, Pattern, SourceStats, us_from_iso
 from tui.state.episodes import GAP_US, Episode, Episodes, time_of
 from tui.state.inbox import Batch, LinkChange
+from tui.state.news import Notices
 from tui.state.verdicts import Delivery, Mark, Verdicts
 
 SAMPLES = 600
@@ -77,6 +78,7 @@ class Store:
         self.verdicts = Verdicts()
         self.sources: dict[str, SourceState] = {}
         self.engines: dict[str, EngineState] = {}
+        self.notices: dict[str, Notices] = {}
         self.link = Link()
         self.database = Database()
         self.received = 0
@@ -151,7 +153,10 @@ class Store:
 
     def _stats(self, stats: EngineStats, now_us: int) -> None:
         self.engines[stats.engine] = EngineState(stats, now_us)
+        self.notices.setdefault(stats.engine, Notices()).take(stats, now_us)
         for source in stats.sources:
+            if source.source == SELF:
+                continue
             known = self.sources.get(source.source)
             if known is None:
                 known = self.sources[source.source] = SourceState(source, stats.engine, now_us)

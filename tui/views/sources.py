@@ -25,6 +25,7 @@ from tui.views.text import (
 )
 
 SPARK_SECONDS = 60
+LOST_WIDTH = 6
 
 
 class Columns(NamedTuple):
@@ -36,20 +37,28 @@ class Columns(NamedTuple):
     lag: int
     score: int
     open: int
+    lost: int
     spark: int
 
 
-def columns(width: int) -> Columns:
-    """The columns that fit; lag goes first, then the rate, then the sparkline."""
-    if width >= 62:
-        free = width - 36
+def columns(width: int, *, lost: bool = False) -> Columns:
+    """The columns that fit; lag goes first, then the rate, then the sparkline. ``lost`` asks for one of losses."""
+    room = width - (LOST_WIDTH + 1 if lost else 0)
+    loss = LOST_WIDTH if lost else 0
+    if room >= 62:
+        free = room - 36
         name = min(24, max(14, free * 3 // 5 - 2))
-        return Columns(name, 9, 5, 5, 5, 4, min(30, free - name - 1))
-    if width >= 54:
-        free = width - 30
+        return Columns(name, 9, 5, 5, 5, 4, loss, min(30, free - name - 1))
+    if room >= 54:
+        free = room - 30
         name = max(12, free // 2)
-        return Columns(name, 9, 5, 0, 5, 4, free - name - 1)
-    return Columns(max(8, width - 31), 9, 5, 0, 5, 4, 0)
+        return Columns(name, 9, 5, 0, 5, 4, loss, free - name - 1)
+    return Columns(max(8, room - 31), 9, 5, 0, 5, 4, loss, 0)
+
+
+def any_lost(session: Session) -> bool:
+    """Whether any source shown has given up events, or misses some."""
+    return any(s.stats.dropped or s.stats.missing for s in session.sources)
 
 
 def title(session: Session, width: int, *, active: bool) -> Line:
@@ -61,13 +70,18 @@ def title(session: Session, width: int, *, active: bool) -> Line:
     troubled = sum(s.stats.state in ("failed", "retrying") for s in session.sources)
     if troubled:
         left.append((f" · {troubled} in trouble", "bad"))
+    dropped, missing = (sum(getattr(s.stats, name) for s in session.sources) for name in ("dropped", "missing"))
+    if dropped:
+        left.append((f" · {quantity(dropped)} dropped", "bad"))
+    if missing:
+        left.append((f" · {quantity(missing)} missing", "warn"))
     left.append((" ", "rule"))
     return rule(left, [(f"s sort: {session.sort_name(Pane.SOURCES)}", "dim")] if active and width >= 40 else [], width)
 
 
-def header(width: int) -> Line:
+def header(width: int, *, lost: bool = False) -> Line:
     """Names of the columns."""
-    c = columns(width)
+    c = columns(width, lost=lost)
     cells = [
         "   " + fit("SOURCE", c.name),
         fit("STATE", c.state),
@@ -75,14 +89,15 @@ def header(width: int) -> Line:
         fit("LAG", c.lag, right=True),
         fit("SCORE", c.score, right=True),
         fit("OPEN", c.open, right=True),
+        fit("LOST", c.lost, right=True),
         fit("LAST 60 S", c.spark),
     ]
     return clip([(" ".join(cell for cell in cells if cell), "dim")], width)
 
 
-def row(session: Session, source: SourceState, width: int, now_us: int) -> Line:
+def row(session: Session, source: SourceState, width: int, now_us: int, *, lost: bool = False) -> Line:
     """One source, after the cursor's column."""
-    c = columns(width)
+    c = columns(width, lost=lost)
     stats = source.stats
     engine = session.store.engines.get(source.engine)
     stale = engine is None or engine.silent(now_us) or not session.store.link.up
@@ -107,9 +122,18 @@ def row(session: Session, source: SourceState, width: int, now_us: int) -> Line:
         )
     spans.append((fit(score(stats.score) if stats.warm >= 1 else "—", c.score, right=True) + " ", calm))
     spans.append((fit(count(opened) if opened else "·", c.open, right=True) + " ", "accent" if opened else "dim"))
+    if c.lost:
+        spans.append(_lost(stats, c.lost))
     if c.spark:
         spans.append((sparkline(source.rates(session.view_us, SPARK_SECONDS), c.spark), "spark" if known else "dim"))
     return clip(spans, width - 1)
+
+
+def _lost(stats: SourceStats, width: int) -> Span:
+    """What was given up (``!``), else what never came (``?``); of both, the sum of the former's mark."""
+    total = stats.dropped + stats.missing
+    text = f"{'!' if stats.dropped else '?'}{quantity(total)}" if total else "·"
+    return fit(text, width, right=True) + " ", "bad" if stats.dropped else "warn" if total else "dim"
 
 
 def _lag_tone(stats: SourceStats) -> Tone:
@@ -133,6 +157,8 @@ def state(source: SourceState, view_us: int) -> tuple[str, str, Tone]:  # noqa: 
         case _:
             if stats.processed and stats.warm < 1:
                 return "◐", f"warm {int(stats.warm * 100)}%", "accent"
-            if view_us - source.changed_us > IDLE_US:
+            if view_us - source.changed_us > IDLE_US and (stats.processed or stats.state != "external"):
                 return "○", f"idle {span_seconds((view_us - source.changed_us) / 1e6)}", "dim"
-            return "●", "external" if stats.state == "external" else "running", "good"
+            if stats.state == "external":
+                return ("●", "external", "good") if stats.processed else ("◌", "external", "dim")
+            return "●", "running", "good"

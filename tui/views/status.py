@@ -1,9 +1,9 @@
-"""The first line (where one is, what is connected, what arrives) and the banner below it when something is lost."""
+"""The first line: where one is, what is connected, what arrives."""
 
 from __future__ import annotations
 
 from tui.state.session import Pane, Session
-from tui.views.text import Line, Span, Tone, clean, clip, count, fit, moment, quantity, span_seconds, spread, width_of
+from tui.views.text import Line, Span, Tone, clip, count, moment, quantity, span_seconds, spread, width_of
 
 PANE_NAME = {Pane.SOURCES: "SOURCES", Pane.EPISODES: "EPISODES", Pane.DETAIL: "DETAIL"}
 
@@ -83,37 +83,18 @@ def connections(session: Session, now_us: int, engine: str) -> list[tuple[str, s
     return [nats, engines, database]
 
 
-def banner(session: Session, now_us: int, width: int, *, engine: str) -> Line | None:
-    """What is lost, since when, how old the picture is and what waits; None when all is well."""
-    store = session.store
-    said: list[str] = []
-    if store.link.tried and not store.link.up:
-        since = span_seconds((now_us - store.link.since_us) / 1e6)
-        said.append(f"NATS lost {since} ago, retrying" if store.link.ever else f"NATS not reachable for {since}, retrying")
-    state = store.engines.get(engine)
-    if state is not None and store.link.up:
-        if state.silent(now_us):
-            said.append(f"engine {engine} silent for {span_seconds((now_us - state.heard_us) / 1e6)}")
-        elif state.stats.state == "waiting":
-            said.append(f"engine {engine} waits: {state.stats.detail or 'for a part it needs'}")
-        elif not state.stats.clickhouse:
-            said.append("ClickHouse lost, the engine keeps everything until it is back")
-    if not said:
-        return None
-    when = moment(store.data_us)
-    if store.data_us and when is not None:
-        said.append(f"data as of {when:%H:%M:%S}")
-    if store.verdicts.unsent:
-        said.append(f"{store.verdicts.unsent} verdict{'s' if store.verdicts.unsent > 1 else ''} queued")
-    return clip([(fit(" ○ " + clean(" · ".join(said)), width), "alert")], width)
-
-
 def counter_strip(session: Session, now_us: int, width: int, *, engine: str) -> list[Line]:
     """What is left on a screen too small for a table: connections and counts, the most pressing first."""
     glyphs: list[Span] = []
     for glyph, _, short, tone in connections(session, now_us, engine):
         glyphs += [(f"{glyph}{short} ", tone)]
     counts: list[Span] = []
+    state = session.store.engines.get(engine)
+    if state is not None and session.store.link.up and not state.silent(now_us):
+        if state.stats.level != "full":
+            counts.append((f"◐ {state.stats.level} ", "alert"))
+        if state.stats.config_error:
+            counts.append(("! config ", "bad"))
     if session.frozen:
         counts.append((f"■ +{session.since_freeze} ", "alert"))
     if session.store.verdicts.unsent:

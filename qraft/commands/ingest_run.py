@@ -1,0 +1,254 @@
+"""The work of `qraft ingest`: a thread reads, the event loop parses and publishes, in order and in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+from qraft.bus import Bus, BusRejected, BusUnavailable, Publisher, oversized_letter
+from qraft.commands.common import UserError
+from qraft.config.sources import WhenFull
+from qraft.ingest.batcher import Batcher
+from qraft.ingest.lines import Lines, LineSettings
+from qraft.ingest.rows import Row
+from qraft.model import DeadLetter, Event
+
+CHUNK_BYTES = 64 * 1024
+CHUNKS = 4
+"""Pieces of input that wait to be parsed, at most."""
+LOOK_SECONDS = 10.0
+"""So long a batch waits for the server until it is looked up whether the instance stands elsewhere now."""
+OPEN_SECONDS = 3.0
+"""So long the first connect may take."""
+TELL_SECONDS = 1.0
+"""How often the terminal is told how far it is; a wait this long is told of elsewhere too."""
+
+_OVERHEAD_BYTES = 220
+_DRAIN_SECONDS = 0.05
+
+Chunk = tuple[str, bytes] | OSError | None
+"""A piece of the input of a name, empty at its end; why that cannot be read; None at the end of all."""
+
+
+class Feed:
+    """The way to the bus of the instance, wherever that stands.
+
+    Attributes:
+        events: events that the bus has stored.
+        letters: dead letters that it has stored.
+        waiting: why nothing can be sent at the moment; empty when it can.
+    """
+
+    when_full: WhenFull = "block"
+    pressed = False
+
+    def __init__(self, bus: Bus, locate: Callable[[], str]) -> None:
+        self.events = self.letters = 0
+        self.waiting = ""
+        self._bus = bus
+        self._locate = locate
+
+    async def send(self, events: Sequence[Event]) -> None:
+        """Returns once all are stored, in order; one that the bus refuses for good becomes a dead letter."""
+        try:
+            await self._stored(lambda publisher: publisher.events(events[0].source, events, self._wait))
+        except BusRejected as error:
+            if len(events) == 1:
+                await self.dead([oversized_letter(events[0], error)])
+                return
+            for event in events:
+                await self.send([event])
+            return
+        self.events += len(events)
+
+    async def dead(self, letters: Sequence[DeadLetter]) -> None:
+        """Returns once all are stored."""
+        await self._stored(lambda publisher: publisher.dead(letters[0].source, letters, self._wait))
+        self.letters += len(letters)
+
+    def dropped(self, reason: str, count: int = 1) -> None:
+        """The batcher has told of rows given up: those that still waited when the user asked a second time to end."""
+
+    def missing(self, count: int) -> None:
+        """Lines have no sequence, so none is ever missing."""
+
+    def notice(self, kind: str, text: str) -> None:
+        """Tells the user."""
+        print(f"{kind}: {text}", file=sys.stderr)
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._bus.close()
+
+    def _wait(self, reason: str) -> None:
+        self.waiting = reason
+
+    async def _stored(self, publish: Callable[[Publisher], Awaitable[None]]) -> None:
+        """Publishes until it went through; repeats collapse by their ids."""
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await publish(Publisher(self._bus))
+                    return
+            except TimeoutError:
+                await self._move()
+
+    async def _move(self) -> None:
+        """Goes where the instance is now, if that is elsewhere: an embedded server gets another port at each start."""
+        with contextlib.suppress(UserError, BusUnavailable):
+            url = self._locate()
+            if url != self._bus.url:
+                bus = await Bus.connect(url, name="ingest")
+                await self._bus.close()
+                self._bus = bus
+
+
+async def feed(settings: LineSettings, inputs: Sequence[Path], locate: Callable[[], str]) -> Feed:
+    """Sends all lines of the inputs, until they end or the process is asked to end; what was sent.
+
+    Args:
+        settings: how the lines are read.
+        inputs: files, one after the other; ``-`` is stdin.
+        locate: the address of the instance's NATS; raises UserError where there is none.
+
+    Raises:
+        UserError: no instance runs, or a file cannot be read.
+        BusUnavailable: its NATS does not answer at the start.
+        SourceError: an input cannot be read in its format.
+    """
+    way = Feed(await Bus.connect(locate(), name="ingest", timeout=OPEN_SECONDS), locate)
+    try:
+        with _stopping(way) as stopped:
+            telling = asyncio.create_task(_tell(way), name="ingest-progress")
+            try:
+                async with Batcher(way) as batcher, contextlib.aclosing(_rows(settings, inputs, stopped)) as found:
+                    async for rows, size in found:
+                        for row in rows:
+                            await batcher.put(row, size)
+            finally:
+                telling.cancel()
+                await asyncio.wait({telling})
+    finally:
+        await way.close()
+    return way
+
+
+async def _rows(
+    settings: LineSettings, inputs: Sequence[Path], stopped: asyncio.Event
+) -> AsyncGenerator[tuple[list[Row], int], None]:
+    """The rows of all inputs with the bytes of one; once ``stopped``, those of what was read so far."""
+    lines, file = Lines(settings), ""
+    async with contextlib.aclosing(_chunks(inputs, stopped)) as chunks:
+        async for name, data in chunks:
+            if name != file:
+                file = name
+                lines.begin(name)
+            rows = lines.feed(data) if data else lines.finish()
+            if not data:
+                file = ""
+            yield rows, len(data) // max(1, len(rows)) + _OVERHEAD_BYTES
+    if stopped.is_set():
+        yield lines.cut_off("ended within its line"), CHUNK_BYTES
+
+
+async def _chunks(inputs: Sequence[Path], stopped: asyncio.Event) -> AsyncGenerator[tuple[str, bytes], None]:
+    """What a thread reads. It may be left waiting for input at the end, so it does not keep the process alive."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[Chunk] = asyncio.Queue(CHUNKS)
+
+    def put(chunk: Chunk) -> None:
+        asyncio.run_coroutine_threadsafe(queue.put(chunk), loop).result()
+
+    threading.Thread(target=_read, args=(inputs, put), name="ingest-reader", daemon=True).start()
+    stop = asyncio.create_task(stopped.wait(), name="ingest-stop")
+    try:
+        while True:
+            get = asyncio.create_task(queue.get(), name="ingest-chunk")
+            try:
+                await asyncio.wait({get, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if not get.done():
+                    await asyncio.wait({get}, timeout=_DRAIN_SECONDS)  # the thread may hold a piece that had no room
+                if not get.done():
+                    return
+                chunk = get.result()
+            finally:
+                get.cancel()
+            if chunk is None:
+                return
+            if isinstance(chunk, OSError):
+                raise UserError(f"{chunk.filename}: {chunk.strerror}") from chunk
+            yield chunk
+    finally:
+        stop.cancel()
+
+
+def _read(inputs: Sequence[Path], put: Callable[[Chunk], None]) -> None:
+    """Reads the inputs in order, each piece as soon as there is one; runs in a thread."""
+    try:
+        for path in inputs:
+            name = "stdin" if path == Path("-") else str(path)
+            try:
+                number = sys.stdin.fileno() if path == Path("-") else os.open(path, os.O_RDONLY)
+                while data := os.read(number, CHUNK_BYTES):
+                    put((name, data))
+                if path != Path("-"):
+                    os.close(number)
+            except OSError as error:
+                error.filename = name
+                put(error)
+                return
+            put((name, b""))
+        put(None)
+    except (RuntimeError, asyncio.CancelledError, CancelledError):
+        return  # the event loop is gone, and with it who asked
+
+
+@contextlib.contextmanager
+def _stopping(way: Feed) -> Iterator[asyncio.Event]:
+    """Set by Ctrl-C and SIGTERM; a second Ctrl-C ends the process at once."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop() -> None:
+        stopped.set()
+        if way.waiting:
+            print(f"what was read waits to be sent: {way.waiting}; Ctrl-C again gives it up", file=sys.stderr, flush=True)
+        for number in before:
+            loop.remove_signal_handler(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    for number in before:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+async def _tell(way: Feed) -> None:
+    """Says on stderr how far it is, once a second on a terminal; elsewhere only why it waits, once a reason."""
+    loop, told, before, terminal = asyncio.get_running_loop(), "", 0, sys.stderr.isatty()
+    at = loop.time()
+    try:
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            rate, before = (way.events - before) / (loop.time() - at), way.events
+            at = loop.time()
+            if terminal:
+                line = f"sent {way.events} events ({rate:.0f}/s), {way.letters} dead letters  {way.waiting}"
+                print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+            elif way.waiting and way.waiting != told:
+                print(f"waiting: {way.waiting}", file=sys.stderr, flush=True)
+            told = way.waiting
+    finally:
+        if terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
