@@ -10,6 +10,8 @@ from pathlib import Path
 from qraft.embedded.process import Child, ChildError, find_program, free_port, start
 
 _ATTEMPTS = 5
+_MEMORY = "400MiB"
+"""What nats-server, a Go program, tries to stay below: it keeps what it stores in memory for a while. More still works."""
 
 _CONFIG = """\
 # Written at every start; edits are lost.
@@ -55,6 +57,7 @@ async def start_nats(data_dir: Path, *, port: int = 0, max_store: int, sync_alwa
                 log=log,
                 probe=answers,
                 lock=data_dir / "nats.lock",
+                env={"GOMEMLIMIT": _MEMORY},
             )
         except ChildError as error:
             if port or attempt + 1 == _ATTEMPTS or "address already in use" not in str(error):

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from qraft.embedded import guard
@@ -91,7 +91,15 @@ class Child:
 
 
 async def start(
-    name: str, command: Sequence[str], *, url: str, log: Path, probe: Probe, lock: Path | None = None, timeout: float = 60.0
+    name: str,
+    command: Sequence[str],
+    *,
+    url: str,
+    log: Path,
+    probe: Probe,
+    lock: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
 ) -> Child:
     """Starts ``command`` and waits until it answers.
 
@@ -102,12 +110,13 @@ async def start(
         log: file that its output is appended to.
         probe: says whether it answers.
         lock: file that only one living child may hold.
+        env: environment variables that it gets unless they are set already.
         timeout: seconds to wait for an answer.
 
     Raises:
         ChildError: the program is missing, the child ended at start, or it did not answer in time.
     """
-    child, offset = _spawn(name, command, url=url, log=log, lock=lock)
+    child, offset = _spawn(name, command, url=url, log=log, lock=lock, env=env or {})
     deadline = time.monotonic() + timeout
     try:
         while True:
@@ -153,13 +162,22 @@ def free_port(wanted: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
-def _spawn(name: str, command: Sequence[str], *, url: str, log: Path, lock: Path | None) -> tuple[Child, int]:
+def _spawn(
+    name: str, command: Sequence[str], *, url: str, log: Path, lock: Path | None, env: Mapping[str, str]
+) -> tuple[Child, int]:
     log.parent.mkdir(parents=True, exist_ok=True)
     held = ["--lock", str(lock)] if lock else []
     full = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), *held, "--", *command]
     with log.open("ab") as output:
         offset = output.tell()
-        process = subprocess.Popen(full, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            full,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**env, **os.environ},
+        )
     return Child(name, url, log, process), offset
 
 

@@ -18,6 +18,8 @@ MAX_BYTES: Final = 256 * 1024
 """Bytes of one micro-batch, at most, unless one event alone is larger."""
 LINGER_SECONDS: Final = 0.02
 """How long the first event of a batch waits for company while the sink is idle."""
+PATIENCE_SHARE: Final = 0.1
+"""Share of the time that a source which may drop events is held up, at most."""
 MOST_STRIDE: Final = 1024
 """A source that samples keeps at least one event of so many, if there is room for it."""
 
@@ -37,7 +39,8 @@ class Batcher:
 
     Where the sink's ``when_full`` says so, an event is given up rather than waited for, and counted: "drop_newest" gives up
     what comes while the queue is full or the engine far behind; "sample" keeps every n-th event, where n doubles each time
-    that happens and halves with each batch that goes out without it.
+    that happens and halves with each batch that goes out without it. A burst is waited for: ``patience`` seconds in all,
+    which come back at a tenth of the time that passes, so that a feed is never held up for long.
 
     Whatever the sink raises comes out of the next `put`, or of leaving.
     """
@@ -50,12 +53,14 @@ class Batcher:
         max_bytes: int = MAX_BYTES,
         linger: float = LINGER_SECONDS,
         grace: float = 1.0,
+        patience: float = 1.0,
     ) -> None:
         self._sink = sink
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._linger = linger
         self._grace = grace
+        self._patience = patience
         self._events: list[Event] = []
         self._letters: list[DeadLetter] = []
         self._bytes = 0
@@ -68,6 +73,7 @@ class Batcher:
         self._stride = 1
         self._skipped = 0
         self._crowded = False
+        self._patience_left, self._patience_at = patience, 0.0
         self._sender: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -102,14 +108,10 @@ class Batcher:
         Raises:
             Exception: what the sink raised.
         """
-        if self._sink.when_full != "block" and isinstance(item, Event) and self._gives_up(size):
+        if self._sink.when_full != "block" and isinstance(item, Event) and await self._gives_up(size):
             self._check()
             return
-        while self.held and (self.held >= self._max_events or self._bytes + size > self._max_bytes):
-            self._check()
-            self._full.set()
-            self._room.clear()
-            await self._room.wait()
+        await self._wait_for_room(size)
         self._check()
         if not self.held:
             self._first = asyncio.get_running_loop().time()
@@ -132,24 +134,46 @@ class Batcher:
         """Items in the queue, without those being sent."""
         return len(self._events) + len(self._letters)
 
-    def _gives_up(self, size: int) -> bool:
+    def _is_full(self, size: int) -> bool:
+        return bool(self.held) and (self.held >= self._max_events or self._bytes + size > self._max_bytes)
+
+    async def _wait_for_room(self, size: int) -> None:
+        while self._is_full(size):
+            self._check()
+            self._full.set()
+            self._room.clear()
+            await self._room.wait()
+
+    async def _gives_up(self, size: int) -> bool:
         """Whether an event is one that is not kept; counts it then."""
-        full = bool(self.held) and (self.held >= self._max_events or self._bytes + size > self._max_bytes)
-        full = full or self._sink.pressed
-        self._crowded |= full
-        if self._sink.when_full == "drop_newest":
-            if full:
-                self._sink.dropped("full")
-            return full
-        self._skipped += 1
-        if self._skipped < self._stride:
-            self._sink.dropped("sampled")
-            return True
-        self._skipped = 0
-        if full:
+        samples = self._sink.when_full == "sample"
+        if samples:
+            self._skipped += 1
+            if self._skipped < self._stride:
+                self._sink.dropped("sampled")
+                return True
+            self._skipped = 0
+        crowded = self._sink.pressed or await self._jam(size)
+        if crowded:
+            self._crowded = True
             self._stride = min(2 * self._stride, MOST_STRIDE)
-            self._sink.dropped("sampled")
-        return full
+            self._sink.dropped("sampled" if samples else "full")
+        return crowded
+
+    async def _jam(self, size: int) -> bool:
+        """Whether the queue is full and patience is at an end."""
+        if not self._is_full(size):
+            return False
+        now = asyncio.get_running_loop().time
+        begun = now()
+        self._patience_left = min(self._patience, self._patience_left + (begun - self._patience_at) * PATIENCE_SHARE)
+        if self._patience_left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience_left):
+                    await self._wait_for_room(size)
+        self._patience_at = now()
+        self._patience_left -= self._patience_at - begun
+        return self._is_full(size)
 
     def _check(self) -> None:
         """Raises what ended the sender, if anything did."""

@@ -148,8 +148,8 @@ async def _report(run: RunInfo, bus: Bus, feeds: list[Feed]) -> list[tuple[str, 
     async with httpx.AsyncClient(timeout=60) as client:
         deadline = time.monotonic() + DRAIN_SECONDS
         while True:
+            status = msgspec.convert(await bus.request("status"), EngineStats)  # first, since the host goes on
             await bus.request("snapshot", timeout=60)
-            status = msgspec.convert(await bus.request("status"), EngineStats)
             dropped = {source.source: source.dropped for source in status.sources}
             stored = await _counts(client, run, "uniqExact(event_id) FROM {}.raw_events")
             dead = await _counts(client, run, "uniqExact(dead_id) FROM {}.dead_letters WHERE stage != 'preprocess'")

@@ -197,7 +197,7 @@ async def test_a_source_that_can_resume_drops_its_queue_at_once(sink: Any, caplo
 async def test_drop_newest_keeps_what_came_first_and_counts_the_rest(sink: Any) -> None:
     sink.when_full = "drop_newest"
     sink.open.clear()
-    async with Batcher(sink, max_events=10) as batcher:
+    async with Batcher(sink, max_events=10, patience=0.05) as batcher:
         await batcher.put(event(0), 1)
         await sink.entered.wait()
         for number in range(1, 100):
@@ -205,6 +205,16 @@ async def test_drop_newest_keeps_what_came_first_and_counts_the_rest(sink: Any) 
         sink.open.set()
     assert numbers(sink) == list(range(11))
     assert sink.given_up == {"full": 89}
+
+
+@pytest.mark.parametrize("when_full", ["drop_newest", "sample"])
+async def test_a_burst_that_passes_costs_no_event(sink: Any, when_full: str) -> None:
+    sink.when_full = when_full
+    async with Batcher(sink, max_events=10) as batcher:
+        for number in range(5000):
+            await batcher.put(event(number), 1)
+    assert numbers(sink) == list(range(5000))
+    assert sink.given_up == {}
 
 
 async def test_drop_newest_gives_up_everything_while_the_engine_is_far_behind_and_nothing_after(sink: Any) -> None:
@@ -223,7 +233,7 @@ async def test_drop_newest_gives_up_everything_while_the_engine_is_far_behind_an
 async def test_sampling_thins_out_evenly_counts_the_rest_and_comes_back(sink: Any) -> None:
     sink.when_full = "sample"
     sink.open.clear()
-    async with Batcher(sink, max_events=10, linger=0.0005) as batcher:
+    async with Batcher(sink, max_events=10, linger=0.0005, patience=0.05) as batcher:
         await batcher.put(event(0), 1)
         await sink.entered.wait()
         for number in range(1, 1000):

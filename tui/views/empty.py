@@ -100,7 +100,7 @@ def _warming(sources: dict[str, SourceState], width: int) -> Lines:
         ]
     share = sum(s.stats.warm for s in judged) / len(judged)
     needs = [s.stats.processed / max(1, s.stats.entities) / s.stats.warm for s in cold if s.stats.warm > 0.02]
-    rows = f"detectors need about {_roughly(max(needs))} rows of each source first" if needs else ""
+    rows = f"detectors need about {_roughly(min(needs))} rows of each source first" if needs else ""
     out: Lines = [_say(f"no pattern yet: sources are warming up, {share * 100:.0f} %", "strong")]
     if rows:
         out.append(_say(rows, "dim"))
