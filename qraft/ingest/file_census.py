@@ -256,9 +256,12 @@ class Census:
 
     def _open_sibling(self, track: Track, *, copies: bool) -> bool:
         """Opens the file to which a rotation took what was read of a track: the very file, or a copy of it."""
+        others = {other.inode for other in (*self.tracks, *self.gone) if other is not track}
         for found in _likely(track):
             same = found.status.st_ino == track.inode
             if track.lost == identity_of(found.status) or track.cursor is None or not (same or copies):
+                continue
+            if not same and found.status.st_ino in others:
                 continue
             if not (track.begun or same or (track.lost and self._news(found, track.form))):
                 continue
@@ -285,8 +288,10 @@ class Census:
             Whether there is such a file; ``track`` comes after it then.
         """
         ahead = track.after
-        if track.gap and not (track.is_open or track.leaving or _holds(track.path, track)):
-            track.lost = track.identity
+        if track.gap and not (track.is_open or track.leaving or _holds(track.path, track, track.inode)):
+            status = status_of(track.path)
+            if status is not None and status.st_ino == track.inode:
+                track.lost = track.identity
             track.forget("")  # rotated away too before it was begun
             self.scan([])
         track.after = None

@@ -173,14 +173,16 @@ class Transcoded:
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(errors=_MARK)
         self._taken = 0
+        self._text = b""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Bytes of about ``size`` characters; half a character at the end waits for its rest."""
-        while data := self._source.read(size):
+        """At most ``size`` bytes; half a character at the end waits for its rest."""
+        while not self._text and (data := self._source.read(size)):
             self._taken += len(data)
-            if text := self._decoder.decode(data):
-                return text.encode(errors="surrogateescape")
-        return b""
+            self._text = self._decoder.decode(data).encode(errors="surrogateescape")
+        text = self._text if size < 0 else self._text[:size]
+        self._text = self._text[len(text) :]
+        return text
 
     def flush(self) -> bytes:
         """What half a character at the end becomes."""
@@ -191,7 +193,7 @@ class Transcoded:
         if offset:
             raise ValueError("a transcoded file goes back to its begin only")
         self._decoder.reset()
-        self._taken = 0
+        self._taken, self._text = 0, b""
         return self._source.seek(0)
 
     def tell(self) -> int:

@@ -112,8 +112,11 @@ class Track:
         if file is None:
             file = RowFile(self.path, self.form, self.generation)
             try:
+                identity = identity_of(os.fstat(file.fileno()))
+                if self.identity is not None and identity != self.identity:
+                    raise RewrittenError  # renamed since it was looked at
                 if self.cursor is not None and not file.resume(self.cursor):
-                    self.lost = identity_of(os.fstat(file.fileno()))
+                    self.lost = identity
                     raise RewrittenError
             except BaseException:
                 file.close()
