@@ -47,7 +47,7 @@ class FileSource(SourceSettings):
     path: Annotated[str, Field(min_length=1)]
     """The file, or a pattern for several (*, ?, [a-z], **). Relative paths start at the configuration file's folder."""
     mode: FileMode = "tail"
-    """tail follows what grows; replay reads once, first row to last; whole reads a small file anew whenever it is rewritten."""
+    """tail follows what grows; replay reads once, first row to last; whole reads a small file anew at each rewrite."""
     format: Annotated[FileFormat, Field(validate_default=True)] = "auto"
     """auto decides by the file's ending: .csv, .tsv, .ndjson, .jsonl, .json, .parquet; .gz or .zst may follow."""
     delimiter: Annotated[str, Field(max_length=1)] = ""
