@@ -18,6 +18,20 @@ ROWS = 50_000
 KILLS = 5
 
 
+STEPS: dict[int, list[dict[str, object]]] = {
+    2: [
+        {"do": "window", "every": "5s", "aggregate": {"a": ["ohlc", "std"], "b": ["mean", "p90"]}},
+        {"do": "features", "of": {"a.close": ["diff", "rolling_z(20)"], "b.mean": ["ewm(0.1)"]}},
+    ],
+    3: [
+        {"do": "derive", "fields": {"gap": "a - b"}},
+        {"do": "filter", "expression": "c < 55"},
+        {"do": "features", "of": {"gap": ["lag(3)", "rolling_mean(30s)"]}, "calendar": ["time_of_day"]},
+    ],
+}
+"""State that crosses micro-batches and snapshots, in two of the sources."""
+
+
 def config(nats_url: str, clickhouse_url: str, database: str, folder: Path) -> dict[str, object]:
     return {
         "engine": {"barrier_seconds": 1.0, "barrier_rows": 5000},
@@ -25,7 +39,13 @@ def config(nats_url: str, clickhouse_url: str, database: str, folder: Path) -> d
         "clickhouse": {"url": clickhouse_url, "database": database},
         "detect": {"forest": {"trees": 5, "height": 6}},
         "sources": {
-            f"rows-{n}": {"adapter": "file", "path": str(folder / f"rows-{n}.csv"), "mode": "replay", "time": "t"}
+            f"rows-{n}": {
+                "adapter": "file",
+                "path": str(folder / f"rows-{n}.csv"),
+                "mode": "replay",
+                "time": "t",
+                "steps": STEPS.get(n, []),
+            }
             for n in range(SOURCES)
         },
     }
