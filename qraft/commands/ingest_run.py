@@ -55,6 +55,9 @@ class Feed:
         self._bus = bus
         self._locate = locate
 
+    def ready(self) -> None:
+        """Lines are there as they come."""
+
     async def send(self, events: Sequence[Event]) -> None:
         """Returns once all are stored, in order; one that the bus refuses for good becomes a dead letter."""
         try:

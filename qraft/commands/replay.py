@@ -17,7 +17,9 @@ def replay(
     *,
     time: Annotated[str, typer.Option("--time", metavar="COLUMN", help='Column of event time; "row" for the row number.')],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for scores, patterns and the summary.")],
-    delimiter: Annotated[str, typer.Option("--delimiter", metavar="C", help="Between the columns of a CSV file.")] = ",",
+    delimiter: Annotated[
+        str, typer.Option("--delimiter", metavar="C", help="Between the columns; else a comma, a tab in .tsv.")
+    ] = "",
     fields: Annotated[
         str, typer.Option("--fields", metavar="A,B", help="Columns to watch; without it all numeric ones.")
     ] = "",

@@ -50,6 +50,10 @@ class BusSink:
         """Whether the stream is full or the engine further behind than drop_seconds."""
         return self._stream_full or self._meters.lag > self._pressure.drop_seconds
 
+    def ready(self) -> None:
+        """Notes that the source is there, though nothing may have come yet."""
+        self._running()
+
     async def send(self, events: Sequence[Event]) -> None:
         """Returns once all are stored; one that the bus refuses for good becomes a dead letter."""
         ingest = self._meters.ingest

@@ -54,6 +54,10 @@ class Sink(Protocol):
         """Whether the engine is so far behind that sources which may drop events should."""
         ...
 
+    def ready(self) -> None:
+        """Says that the source is there: what it has, it will deliver."""
+        ...
+
     async def send(self, events: Sequence[Event]) -> None:
         """Returns once the bus has stored the events, in order; waits while the stream is full."""
         ...

@@ -23,15 +23,19 @@ from qraft.model import Event
 POLL_SECONDS: Final = 0.1
 """How often followed files are looked at while none of them grows."""
 
-T = TypeVar("T")
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
 
 
-class _Reader(Protocol):
+class _Reader(_Closable, Protocol):
     def poll(self) -> Followed | None: ...
 
     def complaints(self) -> list[str]: ...
 
-    def close(self) -> None: ...
+
+T = TypeVar("T")
+C = TypeVar("C", bound=_Closable)
 
 
 class FileAdapter:
@@ -108,8 +112,9 @@ class FileAdapter:
 
     async def _replay_one(self, path: Path, name: str, start: Cursor | None, pace: Pace, batcher: Batcher) -> None:
         form = self._form(path, name)
-        file = await _off_loop(lambda: open_rows(path, form))
+        file = await _opened(lambda: open_rows(path, form))
         try:
+            self._sink.ready()
             if start is not None:
                 await _off_loop(lambda: file.resume(start))
             blocks = file.blocks()
@@ -125,8 +130,9 @@ class FileAdapter:
         if self._settings.mode == "whole" and not several and not await _off_loop(self._files.find):
             raise NotConnected(f"{self._settings.path}: no such file yet; waiting for it")
         sink = StandingSink(self._sink)
-        reader = await _off_loop(make)
+        reader = await _opened(make)
         try:
+            self._sink.ready()
             async with Batcher(sink if several else self._sink, grace=0.0) as batcher:
                 while True:
                     followed = await _off_loop(reader.poll)
@@ -141,6 +147,18 @@ class FileAdapter:
                     await batcher.put_all(rows, followed.block.row_bytes)
         finally:
             reader.close()
+
+
+async def _opened(make: Callable[[], C]) -> C:
+    """Opens something off the loop; a cancellation closes it again."""
+    task = asyncio.ensure_future(asyncio.to_thread(make))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if task.exception() is None:
+            task.result().close()
+        raise
 
 
 async def _off_loop(work: Callable[[], T]) -> T:

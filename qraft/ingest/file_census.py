@@ -19,7 +19,7 @@ from typing import Final
 from qraft.ingest.base import SourceError
 from qraft.ingest.file_cursor import Cursor
 from qraft.ingest.file_names import Files, Found, is_rotated, natural_key, siblings, status_of
-from qraft.ingest.file_open import BrokenDataError, open_bytes
+from qraft.ingest.file_sight import Sight
 from qraft.ingest.file_standing import Place
 from qraft.ingest.file_track import Track, hold, identity_of
 from qraft.ingest.files import MissingFileError, RowFile
@@ -27,8 +27,6 @@ from qraft.ingest.rows import RowFormat
 
 MOST_GONE: Final = 100
 """Files that are gone whose place is remembered, in case they come back or a copy of them turns up."""
-
-_COMPARED_BYTES: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -162,13 +160,13 @@ class Census:
                 if file.compressed:
                     raise SourceError(f'{found.path}: a {file.packed} file does not grow by lines; set mode = "replay"')
                 now = Found(found.path, os.fstat(file.fileno()))  # a rotation may have come between the two looks
-                self._recognise(_Sight(now, file), form, moved, last)
+                self._recognise(Sight(now, file), form, moved, last)
         except MissingFileError:
             return
         except SourceError as error:
             self._complain(found, error)
 
-    def _recognise(self, sight: _Sight, form: RowFormat, moved: list[Track], last: Track | None) -> None:
+    def _recognise(self, sight: Sight, form: RowFormat, moved: list[Track], last: Track | None) -> None:
         """Tells whether a file is one of those that are missing, a copy of one that is not, or new."""
         missing = [track for track in moved if not track.is_open]
         if last in missing:
@@ -191,7 +189,7 @@ class Census:
             twin.close()
             self._settle(twin, sight.found)
 
-    def _twin(self, sight: _Sight, moved: list[Track]) -> Track | None:
+    def _twin(self, sight: Sight, moved: list[Track]) -> Track | None:
         """The followed file of which this is the copy that a rotation made."""
         path = sight.found.path
         for track in self.tracks:
@@ -256,12 +254,11 @@ class Census:
 
     def _open_sibling(self, track: Track, *, copies: bool) -> bool:
         """Opens the file to which a rotation took what was read of a track: the very file, or a copy of it."""
-        others = {other.inode for other in (*self.tracks, *self.gone) if other is not track}
         for found in _likely(track):
             same = found.status.st_ino == track.inode
             if track.lost == identity_of(found.status) or track.cursor is None or not (same or copies):
                 continue
-            if not same and found.status.st_ino in others:
+            if not same and self._is_anothers(found, track):
                 continue
             if not (track.begun or same or (track.lost and self._news(found, track.form))):
                 continue
@@ -271,6 +268,13 @@ class Census:
                 track.open(file)
                 return True
         return False
+
+    def _is_anothers(self, found: Found, track: Track) -> bool:
+        """Whether a file is another track's, which its inode says, and of one that is gone its content too."""
+        inode = found.status.st_ino
+        return any(other.inode == inode and other is not track for other in self.tracks) or any(
+            other.inode == inode and _holds(found.path, other) for other in self.gone
+        )
 
     def _remember(self, track: Track) -> None:
         if track.cursor is None:
@@ -316,7 +320,7 @@ class Census:
         """The place of a file's first row, if nothing of the file was read or is going to be."""
         try:
             with closing(RowFile(found.path, form)) as file:
-                sight = _Sight(Found(found.path, os.fstat(file.fileno())), file)
+                sight = Sight(Found(found.path, os.fstat(file.fileno())), file)
                 for track in self.tracks:
                     if track.identity == sight.identity:
                         return None
@@ -327,53 +331,6 @@ class Census:
                 return None if any(map(sight.shows, self.tracks)) else sight.head
         except SourceError:
             return None
-
-
-class _Sight:
-    """A file that is looked into."""
-
-    def __init__(self, found: Found, file: RowFile) -> None:
-        self.found = found
-        self.identity = identity_of(found.status)
-        self.head = file.head()
-        self._file = file
-
-    def alike(self, track: Track) -> bool:
-        """Whether it begins as the file of a track."""
-        return self.head is not None and track.head == self.head.content
-
-    def holds(self, track: Track) -> bool:
-        """Whether it holds what was read of a track."""
-        return self.alike(track) and track.cursor is not None and self._file.holds(track.cursor)
-
-    def begins(self, track: Track) -> bool:
-        """Whether the file of a track begins as this one, by all of this or its first bytes."""
-        try:
-            with closing(open_bytes(self.found.path)) as file:
-                own = file.read(_COMPARED_BYTES)
-            return track.peek(len(own)) == own
-        except (SourceError, BrokenDataError, OSError):
-            return False
-
-    def shows(self, track: Track, *, finished: bool = False) -> bool:
-        """Whether it is the file of a track whose place is not known, or a copy that a rotation made of it.
-
-        Files may begin alike. So a copy has to have a likely name, and of a track that was read to its end nothing more.
-        """
-        if not self.alike(track) or track.lost == self.identity or not self.holds(track):
-            return False
-        if self.found.status.st_ino == track.inode:
-            return True
-        path = self.found.path
-        likely = path in (track.path, track.place) or is_rotated(path, track.path) or is_rotated(path, track.place)
-        return track.begun and likely and (not finished or self._ends_at(track))
-
-    def _ends_at(self, track: Track) -> bool:
-        if track.cursor is None:
-            return False
-        if not self._file.packed:
-            return self.found.status.st_size == track.cursor.offset
-        return self._file.position == track.cursor.offset and not self._file.read()
 
 
 def _holds(path: Path, track: Track, inode: int = 0) -> bool:

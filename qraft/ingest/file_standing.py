@@ -83,6 +83,10 @@ class StandingSink:
         """As the sink below says."""
         return self._sink.pressed
 
+    def ready(self) -> None:
+        """Hands it on."""
+        self._sink.ready()
+
     async def send(self, events: Sequence[Event]) -> None:
         """Hands the events on, the last of them with the place in every file."""
         left = len(events)

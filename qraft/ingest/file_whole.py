@@ -52,6 +52,8 @@ class _File:
 class Watcher:
     """The states of all files that a pattern means. Synchronous: each `poll` gives one state of one file.
 
+    A state that cannot be read as a whole, or whose last line has no end, is looked at twice: it may be half written.
+
     A state has the time of its last change and a digest of its content for a fingerprint, so that the same state gives the
     same ids after a restart, and one that was given before is not given again.
     """
@@ -101,16 +103,16 @@ class Watcher:
     def _take(self, path: Path, file: _File) -> Followed | None:
         look = file.look
         try:
-            rows = self._state(path, file)
+            rows, ended = self._state(path, file)
         except MissingFileError:
             return None
         except SourceError as error:
-            rows = self._unreadable(path, file, str(error))
+            rows, ended = self._unreadable(path, file, str(error)), False
         status = status_of(path)
         if status is None or _look(status) != look:
             return None  # written while it was read
-        broken = any(isinstance(row, DeadLetter) for row in rows)
-        if broken and not file.faults:
+        doubtful = not ended or any(isinstance(row, DeadLetter) for row in rows)
+        if doubtful and not file.faults:
             file.faults, file.since = 1, time.monotonic()
             return None
         file.read, file.first, file.faults = look, 0.0, 0
@@ -136,16 +138,19 @@ class Watcher:
         size = file.look[2] // len(rows) + 300
         return Followed(Block(rows[begin:], size), place, before)
 
-    def _state(self, path: Path, file: _File) -> list[Row]:
+    def _state(self, path: Path, file: _File) -> tuple[list[Row], bool]:
+        """The rows of the state that is there now, and whether its text ends as one that was written to its end."""
         if file.look[2] > LARGEST_BYTES:
             raise SourceError(f"{path}: larger than {LARGEST_BYTES} bytes, too large to read anew at each change; see mode")
         form = self._form_of(path, self._files.name(path))
-        digest = hashlib.sha256(f"{file.look[3]}:{form.name}:".encode() + path.read_bytes()).hexdigest()[:16]
+        raw = _bytes(path)
+        digest = hashlib.sha256(f"{file.look[3]}:{form.name}:".encode() + raw).hexdigest()[:16]
         rows_of = open_rows(path, form, ident=f"w{digest}")
         try:
-            return [row for block in rows_of.blocks() for row in block.rows]
+            rows = [row for block in rows_of.blocks() for row in block.rows]
         finally:
             rows_of.close()
+        return rows, form.kind not in ("csv", "ndjson") or raw.rstrip(b"\0").endswith(b"\n")
 
     def _unreadable(self, path: Path, file: _File, reason: str) -> list[Row]:
         """A state that cannot be read as a whole is one dead letter."""
@@ -171,3 +176,12 @@ class Watcher:
 
 def _look(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: no such file") from None
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None

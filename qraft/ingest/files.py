@@ -253,12 +253,15 @@ class RowFile:
         Raises:
             SourceError: the file cannot be read so, or breaks off (after the rows before that place).
         """
-        try:
-            while data := self.read():
-                yield self.feed(data)
-        except SourceError:
-            yield self.cut_off(_BREAKS_OFF)
-            raise
+        while True:
+            try:
+                data = self.read()
+            except SourceError:
+                yield self.cut_off(_BREAKS_OFF)
+                raise
+            if not data:
+                break
+            yield self.feed(data)
         yield self.finish()
 
     def _read(self, size: int) -> bytes:

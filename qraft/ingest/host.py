@@ -119,6 +119,7 @@ class HostAdapter:
         if processes is not None:
             await asyncio.to_thread(processes.read)
         tick = 0
+        self._sink.ready()
         async with Batcher(self._sink) as batcher:
             while True:
                 tick = max(tick, int((loop.time() - first) // interval)) + 1

@@ -81,6 +81,7 @@ class NatsAdapter:
         settings, started, number = self._settings, self._clock(), 0
         with self._translated():
             await link.subscribe(settings.subject, settings.pending_messages)
+        self._sink.ready()
         while True:
             for message in await link.take():
                 if not self._wanted(message.subject):
@@ -111,6 +112,7 @@ class NatsAdapter:
                     **begin,
                 ),
             )
+        self._sink.ready()
         try:
             await self._pull(_Pull(link, stream, consumer.name), batcher, info, start)
         finally:

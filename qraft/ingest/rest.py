@@ -67,6 +67,7 @@ class RestAdapter:
                 pause = 0.0
                 try:
                     pause = await self._poll(client, batcher)
+                    self._sink.ready()
                     refusals = 0
                 except Limited as limited:
                     refusals += 1

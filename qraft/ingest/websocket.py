@@ -55,6 +55,7 @@ class WebSocketAdapter:
                 try:
                     for message in subscribe:
                         await connection.send(message)
+                    self._sink.ready()
                     async with _pinging(connection, self._settings.ping):
                         await self._receive(connection, messages, batcher)
                 except ConnectionClosed as closed:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from qraft.replay.errors import ReplayError
 
-ENDINGS = (".csv", ".ndjson", ".jsonl", ".csv.gz", ".ndjson.gz", ".jsonl.gz")
+ENDINGS = tuple(f"{text}{packed}" for text in (".csv", ".tsv", ".ndjson", ".jsonl") for packed in ("", ".gz", ".zst"))
 """How the name of a file that can be replayed ends."""
 
 _LONGEST_SOURCE = 64
@@ -97,7 +97,7 @@ def _below(folder: Path, out: Path) -> Iterator[Path]:
 
 
 def _endings() -> str:
-    return ".csv, .ndjson or .jsonl (.gz may follow)"
+    return ".csv, .tsv, .ndjson or .jsonl (.gz or .zst may follow)"
 
 
 def _without_ending(name: str) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from qraft.config import Settings
+from qraft.ingest.files import delimiter_of
 from qraft.replay.columns import check_columns, read_columns
 from qraft.replay.errors import ReplayError
 from qraft.replay.inputs import find_inputs
@@ -26,7 +27,7 @@ def replay(
     inputs: Sequence[Path],
     *,
     time: str,
-    delimiter: str = ",",
+    delimiter: str = "",
     fields: Sequence[str] = (),
     settings: Settings,
     like: str = "",
@@ -40,9 +41,10 @@ def replay(
     in ``out`` together once all inputs are through; an interrupted replay leaves ``out`` as it was.
 
     Args:
-        inputs: CSV or NDJSON files, plain or gzip, and folders of such files.
+        inputs: CSV or NDJSON files, plain, gzip or zstd, and folders of such files.
         time: column of event time (NDJSON: field or dotted path); "row" is the row number where no such column exists.
-        delimiter: character between the columns of CSV files; a tab may be spelled as backslash and t.
+        delimiter: character between the columns of CSV files; a tab may be spelled as backslash and t. Empty takes a comma,
+            or a tab where a file's ending is .tsv.
         fields: columns to judge; empty takes all that are numeric.
         settings: its [detect] and [feedback] hold for every input.
         like: name of a configured source; every input is judged as it is: its steps, entity, fields and detectors. Without
@@ -57,7 +59,7 @@ def replay(
     """
     began = clock.perf_counter()
     delimiter = "\t" if delimiter == "\\t" else delimiter
-    if len(delimiter) != 1:
+    if len(delimiter) > 1:
         raise ReplayError(f'a delimiter is one character, got "{delimiter}"')
     if like and like not in settings.sources:
         known = ", ".join(settings.sources) or "none"
@@ -65,7 +67,7 @@ def replay(
     files = find_inputs(inputs, out)
     if not files:
         raise ReplayError("nothing to replay; name a file or a folder")
-    columns = [read_columns(file, delimiter) for file in files]
+    columns = [read_columns(file, delimiter_of(file.path, delimiter)) for file in files]
     for file, has in zip(files, columns, strict=True):
         check_columns(file, has, time, fields)
     with _drafts(out) as drafts:
@@ -74,7 +76,7 @@ def replay(
                 file=file,
                 columns=has,
                 time=time,
-                delimiter=delimiter,
+                delimiter=delimiter_of(file.path, delimiter),
                 settings=replay_settings(settings, file, has, time, fields, like=like),
                 draft=drafts / str(number),
             )

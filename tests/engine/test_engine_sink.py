@@ -85,6 +85,12 @@ async def test_a_source_that_cannot_wait_does_not_and_learns_when_to_drop(bus: B
     assert "when_full = drop_newest" in meters.notices[0].text
 
 
+async def test_a_source_that_is_there_counts_as_running_before_anything_came(bus: Bus, meters: Meters) -> None:
+    meters.source("file").state, meters.source("file").detail = "retrying", "no such file yet"
+    sink("file", bus, meters).ready()
+    assert (meters.source("file").state, meters.source("file").detail) == ("running", "")
+
+
 async def test_one_feed_brings_events_of_several_sources_in_order(bus: Bus, meters: Meters) -> None:
     a, b = events("a", 4), events("b", 4)
     heard: list[str] = []

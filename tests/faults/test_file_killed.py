@@ -35,6 +35,12 @@ class ToBus:
     def __init__(self, publisher):
         self.publisher = publisher
 
+    def ready(self):
+        pass
+
+    def ready(self):
+        pass
+
     async def send(self, events):
         await self.publisher.events("logs", events)
 

@@ -24,6 +24,7 @@ class Collected:
         self.entered = asyncio.Event()
         self.changed = asyncio.Event()
         self.fault: Exception | None = None
+        self.is_ready = False
         self.when_full: WhenFull = "block"
         self.pressed = False
         self.given_up: Counter[str] = Counter()
@@ -33,6 +34,9 @@ class Collected:
     @property
     def events(self) -> list[Event]:
         return [event for batch in self.batches for event in batch]
+
+    def ready(self) -> None:
+        self.is_ready = True
 
     async def send(self, events: Sequence[Event]) -> None:
         self.entered.set()

@@ -125,6 +125,8 @@ def test_any_kill_point_gives_each_row_once(tmp_path: Path, stops: list[int], pa
         when_full = "block"
         pressed = False
 
+        def ready(self) -> None: ...
+
         def __init__(self, left: int) -> None:
             self.left = left
             self.over = asyncio.Event()

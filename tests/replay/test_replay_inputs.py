@@ -80,7 +80,11 @@ def test_earlier_results_are_no_input(tmp_path: Path) -> None:
     ("given", "out", "said"),
     [
         (["gone.csv"], "out", r"gone\.csv: no such file or folder$"),
-        (["empty"], "out", r"empty: no file below it ends in \.csv, \.ndjson or \.jsonl \(\.gz may follow\)$"),
+        (
+            ["empty"],
+            "out",
+            r"empty: no file below it ends in \.csv, \.tsv, \.ndjson or \.jsonl \(\.gz or \.zst may follow\)$",
+        ),
         (["d/table.xlsx"], "out", r"table\.xlsx: its name does not say its format; expected \.csv"),
         (["d"], "d", r"d is both an input and --out; choose another --out$"),
         (["d/a.csv"], "d", r"d/a\.csv is an input and would be overwritten; choose another --out$"),
@@ -108,3 +112,12 @@ def test_any_names_give_valid_unique_sources(tmp_path_factory: pytest.TempPathFa
     assert len(found) == len(given_names)
     assert len({i.source for i in found}) == len(found)
     assert all(re.match(SOURCE_NAME, i.source) for i in found)
+
+
+def test_tab_separated_and_zstd_files_are_inputs(tmp_path: Path) -> None:
+    make(tmp_path / "d", "a.tsv", "b.csv.zst", "c.ndjson.zst")
+    assert [(i.source, i.scores) for i in find_inputs([tmp_path / "d"], tmp_path / "out")] == [
+        ("a", "a.csv"),
+        ("b", "b.csv"),
+        ("c", "c.csv"),
+    ]

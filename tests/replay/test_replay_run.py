@@ -212,6 +212,15 @@ def test_only_the_fields_asked_for_are_judged(tmp_path: Path) -> None:
     assert scores(tmp_path / "o2" / "two.csv") == scores(tmp_path / "o1" / "one.csv")
 
 
+def test_a_tsv_file_is_split_at_its_tabs(tmp_path: Path) -> None:
+    rows = values(600)
+    (tmp_path / "one.tsv").write_text("time\tb\n" + "".join(f"{t}\t{b}\n" for t, _, b in rows))
+    (tmp_path / "one.csv").write_text("time,b\n" + "".join(f"{t},{b}\n" for t, _, b in rows))
+    run([tmp_path / "one.tsv"], tmp_path / "tabs")
+    run([tmp_path / "one.csv"], tmp_path / "commas")
+    assert scores(tmp_path / "tabs" / "one.csv") == scores(tmp_path / "commas" / "one.csv")
+
+
 def test_common_detector_settings_hold(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", 800)
     off = parse("".join(f"[detect.{name}]\nenabled = false\n" for name in ("adwin", "ddm", "forest", "clusters")))
