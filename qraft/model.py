@@ -82,6 +82,8 @@ class Pattern(Struct, frozen=True):
     """One finding, as it travels on ``qraft.patterns.<type>.<source>``.
 
     ``line`` is the alert line it was judged by; ``event_id`` the event that raised it; ``summary`` a sentence for people.
+    ``kind`` says more closely than ``type`` what was found (``mean``, ``variance``, ``silence``, …); ``began`` is the event
+    time from which the change is there, where that is known to be before ``timestamp``.
     """
 
     pattern_id: str
@@ -95,6 +97,8 @@ class Pattern(Struct, frozen=True):
     entity: str = ""
     line: float = DEFAULT_LINE
     summary: str = ""
+    kind: str = ""
+    began: str = ""
 
 
 class Feedback(Struct, frozen=True):

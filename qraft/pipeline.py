@@ -368,6 +368,8 @@ def _pattern(
         entity=clean.entity,
         line=line,
         summary=finding.summary,
+        kind=finding.kind,
+        began=iso_from_us(finding.began_us) if finding.began_us is not None else "",
     )
 
 

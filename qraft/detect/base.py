@@ -15,13 +15,20 @@ from qraft.model import Contributor, PatternType
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Why a detector raised: what was, what is now, the numbers, the fields in order of their share."""
+    """Why a detector raised: what was, what is now, the numbers, the fields in order of their share.
+
+    Attributes:
+        kind: what was found, more closely than the detector's type says: one word of the list in `qraft.detect.kinds`.
+        began_us: event time from which the change is there, UTC microseconds; None where it begins at the row judged.
+    """
 
     prev_state: dict[str, Any]
     new_state: dict[str, Any]
     contributors: tuple[Contributor, ...]
     summary: str
     metrics: dict[str, float] = field(default_factory=dict)
+    kind: str = ""
+    began_us: int | None = None
 
 
 class Judgement(NamedTuple):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from qraft.config.detect import DetectSettings
-from qraft.detect.adwin import AdwinDrift
+from qraft.detect.anomaly.forest import ForestAnomaly
 from qraft.detect.base import Detector, Judgement
-from qraft.detect.clusters import ClusterChange
-from qraft.detect.ddm import DdmDrift
-from qraft.detect.forest import ForestAnomaly
+from qraft.detect.clusters.change import ClusterChange
+from qraft.detect.drift.adwin import AdwinDrift
+from qraft.detect.drift.ddm import DdmDrift
 from qraft.detect.report import QUIET
 from qraft.detect.track import Tracks
 

@@ -20,8 +20,8 @@ from qraft.store.verdicts import in_force
 _PATTERN: Final = """
     p.pattern_id, p.type, toUnixTimestamp64Micro(p.timestamp), p.source, p.entity, p.detector, p.event_id, p.confidence,
     p.line, p.summary, p.prev_state, p.new_state, p.metrics, p.contributors.field, p.contributors.score,
-    p.contributors.before, p.contributors.after, p.contributors.origin, p.important, v.verdict, v.user, v.time_us,
-    v.feedback_id"""
+    p.contributors.before, p.contributors.after, p.contributors.origin, p.kind, toUnixTimestamp64Micro(p.began),
+    p.important, v.verdict, v.user, v.time_us, v.feedback_id"""
 _FEEDBACK: Final = (
     "feedback_id, pattern_id, verdict, toUnixTimestamp64Micro(timestamp), source, detector, note, user, undoes"
 )
@@ -249,7 +249,8 @@ def _stored(row: Row) -> StoredPattern:
         new_state,
         metrics,
     ) = row[:13]
-    fields, scores, before, after, origins, important, verdict, user, verdict_us, feedback_id = row[13:]
+    fields, scores, before, after, origins, word, began_us = row[13:20]
+    important, verdict, user, verdict_us, feedback_id = row[20:]
     pattern = Pattern(
         pattern_id=pattern_id,
         type=kind,
@@ -267,6 +268,8 @@ def _stored(row: Row) -> StoredPattern:
         entity=entity,
         line=line,
         summary=summary,
+        kind=word,
+        began=iso_from_us(began_us) if began_us < time_us else "",
     )
     cursor = f"{time_us}_{pattern_id}"
     if not verdict:

@@ -115,6 +115,8 @@ def _patterns(patterns: Sequence[Pattern], arrivals: Mapping[str, int], otherwis
         "confidence": [detail.confidence for detail in details],
         "line": [pattern.line for pattern in patterns],
         "summary": [pattern.summary for pattern in patterns],
+        "kind": [pattern.kind for pattern in patterns],
+        "began": [_moment(pattern.began or pattern.timestamp, otherwise) for pattern in patterns],
         "prev_state": [_text(detail.prev_state).decode() for detail in details],
         "new_state": [_text(detail.new_state).decode() for detail in details],
         "metrics": [detail.metrics for detail in details],

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from qraft.detect.blocks import Block, block_of, merged, move_test, occupancy_test
-from qraft.detect.partition import FARTHEST, Scaling, first_centres
+from qraft.detect.clusters.blocks import Block, block_of, merged, move_test, occupancy_test
+from qraft.detect.clusters.partition import FARTHEST, Scaling, first_centres
 
 
 def test_scaling_is_robust_and_cut() -> None:

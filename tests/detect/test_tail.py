@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
+from qraft.detect.anomaly.tail import Tail
 from qraft.detect.gate import Gate
 from qraft.detect.quantiles import SIZE, Quantiles
-from qraft.detect.tail import Tail
 
 
 def rarity(tail: Tail, score: float) -> float:

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 from qraft.config.detect import ClusterSettings
 from qraft.detect.backend import Codebook, OnlineKMeans
 from qraft.detect.base import Finding, Judgement
-from qraft.detect.blocks import Block, Move, Occupancy, block_of, merged, move_test, occupancy_test
+from qraft.detect.clusters.blocks import Block, Move, Occupancy, block_of, merged, move_test, occupancy_test
+from qraft.detect.clusters.partition import Scaling, Vector, first_centres
 from qraft.detect.evidence import Habit, confidence, effect_confidence
-from qraft.detect.partition import Scaling, Vector, first_centres
 from qraft.detect.report import QUIET, Weight, pair, ranked, short
 from qraft.detect.track import Tracks
 from qraft.model import PatternType

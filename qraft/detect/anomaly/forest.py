@@ -15,13 +15,13 @@ from math import log
 from typing import Any, Final
 
 from qraft.config.detect import ForestSettings
+from qraft.detect.anomaly.tail import Tail
 from qraft.detect.backend import HalfSpaceForest, MassForest
 from qraft.detect.base import Finding, Judgement
 from qraft.detect.evidence import Habit, confidence
 from qraft.detect.gate import Gate
 from qraft.detect.quantiles import Quantiles
 from qraft.detect.report import QUIET, Weight, ranked, short
-from qraft.detect.tail import Tail
 from qraft.detect.track import Tracks
 from qraft.model import PatternType
 

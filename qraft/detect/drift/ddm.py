@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from qraft.config.detect import DdmSettings
 from qraft.detect.backend import RateWatch, RiverDdm
+from qraft.detect.drift.shift import Shift, ShiftDetector
 from qraft.detect.evidence import effect_confidence
 from qraft.detect.noise import Noise
 from qraft.detect.report import short
-from qraft.detect.shift import Shift, ShiftDetector
 from qraft.detect.track import BLOCK, Track, Tracks
 
 _LEAST_RATIO: Final = 1.5

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from qraft.config.detect import AdwinSettings
 from qraft.detect.backend import MeanWatch, RiverAdwin
+from qraft.detect.drift.shift import Shift, ShiftDetector
 from qraft.detect.evidence import effect_confidence
 from qraft.detect.noise import Noise
 from qraft.detect.report import pair, short
-from qraft.detect.shift import Shift, ShiftDetector
 from qraft.detect.track import BLOCK, CLIP, Track, Tracks
 
 _TO_UNIT: Final = 2.0 / CLIP

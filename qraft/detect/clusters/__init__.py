@@ -1,0 +1,1 @@
+"""Cluster change: what groups of rows there are, how large and where. Pure."""
