@@ -1,4 +1,4 @@
-"""The decorator of compiled kernels: numba without fast maths, so that the same numbers come out on every run and in every cut.
+"""The decorator of compiled kernels: numba without fast maths, so that every run and every cut gives the same numbers.
 
 Kernels are compiled once and kept beside the module (``cache=True``): the first import after an installation takes
 seconds, each later one milliseconds.
