@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from qraft import __version__
-from qraft.commands import check, doctor, feedback, ingest, patterns, replay, run, sources, state, tap
+from qraft.commands import (
+    cases,
+    check,
+    doctor,
+    experiments,
+    explain,
+    feedback,
+    ingest,
+    patterns,
+    replay,
+    run,
+    sources,
+    state,
+    tap,
+    tune,
+)
 
 USER_ERRORS = frozenset(
     {
@@ -51,13 +66,17 @@ for _command, _example in (
     (check.check, "qraft check config.toml"),
     (ingest.ingest, "qraft ingest --source app app.ndjson"),
     (replay.replay, "qraft replay recordings/ --time timestamp --out results"),
+    (tune.tune, "qraft tune host --target 5"),
     (patterns.patterns, "qraft patterns --since 2h --min-confidence 0.9"),
+    (explain.explain, "qraft explain 0f6a3f1e"),
     (state.status, "qraft status"),
     (tap.tap, "qraft tap host --stage scores --rate 5"),
     (feedback.feedback, "qraft feedback 0f6a3f1e-6f0e-5c6b-9d3e-6a1b2c3d4e5f false_positive --note 'nightly backup'"),
     (doctor.doctor, "qraft doctor"),
 ):
     app.command(epilog=f"Example: {_example}")(_command)
+app.command("test", epilog="Example: qraft test tests/ -k shift --junit results.xml")(cases.run_tests)
+app.add_typer(experiments.app)
 app.add_typer(sources.app)
 
 

@@ -147,6 +147,12 @@ NOTICE: Final = "qraft.notice"
 """The type of an event that is a notice."""
 SELF: Final = "_qraft"
 """The source of the events that are notices: Qraft itself."""
+TICK: Final = "qraft.tick"
+"""The type of an event that lets time pass for its source while it brings nothing: ``timestamp`` is the event time by now.
+
+With ``payload["interrupted"]`` it says instead that nobody listened to the source until here. Ticks are neither judged nor
+stored; they stand in the stream because the pipeline reads no clock.
+"""
 
 Level = Literal["full", "light", "archive"]
 LEVELS: Final[tuple[Level, ...]] = ("full", "light", "archive")

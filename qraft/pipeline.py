@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from qraft.config import Settings
+from qraft.config.detect import PLUGINS, RESTING
 from qraft.config.sources import SourceSettings
-from qraft.detect import DETECTORS, Detector, EntityTable, Judgement, seal, unseal
+from qraft.detect import LINED, EntityTable, Judgement, Named, pattern_of, seal, unseal
 from qraft.feedback import AlertLines
 from qraft.model import (
     NOTICE,
+    TICK,
     CleanEvent,
-    Contributor,
     DeadLetter,
-    Details,
     Event,
     Feedback,
     Level,
+    Notice,
     Pattern,
+    derive_id,
     iso_from_us,
-    pattern_id,
+    us_from_iso,
 )
 from qraft.preprocess import Cleaner, Outcome, Rejected, cleaner_state, steps_digest
 
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 MAX_SOURCES: Final = 4096
 """Sources of which state is kept; the least recently seen gives way."""
 
-_NOT_IN_FINGERPRINT: Final = {"line", "max_entities"}
+_NOT_IN_FINGERPRINT: Final[Mapping[str, set[str] | bool]] = {"line": True, "max_entities": True, "silence": {"tick_seconds"}}
+_GUESTS: Final = dict.fromkeys((*PLUGINS, *RESTING), True)  # each keeps a fingerprint of its own: see `qraft.detect.guest`
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,13 @@ class Result:
         patterns: what was found.
         dead: events that could not be used, with the reason.
         feedback: the verdicts that were seen, in order.
-        scores: one entry an event of the batch (verdicts left out), the highest of the rows it caused; None where it
-            caused none.
+        scores: one entry an event of the batch (verdicts and ticks left out), the highest of the rows it caused; None
+            where it caused none.
         late: the events that came too late to be judged; the very objects of the batch.
         duplicates: the events seen before; the very objects of the batch.
         dropped_fields: by source, the numeric fields dropped because they were not finite or out of range.
         filtered: the events that a filter of their source's steps left out; the very objects of the batch.
+        notices: what operators should be told of detectors of other packages, by event time.
         archived: how many events were neither cleaned nor judged, because the level was "archive" or they are notices.
     """
 
@@ -85,6 +89,7 @@ class Result:
     duplicates: list[Event]
     dropped_fields: dict[str, int] = field(default_factory=dict)
     filtered: list[Event] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     archived: int = 0
 
 
@@ -147,9 +152,13 @@ class Pipeline:
             if isinstance(item, Feedback):
                 result.feedback.append(item)
                 self._verdict(item)
+            elif item.type == TICK:
+                self._tick(item, result, level)
             elif level == "archive" or item.type == NOTICE:
                 result.archived += 1
                 result.scores.append(None)
+                if item.source in self._sources:  # what is not judged is not missing
+                    self._sources[item.source].entities.arrivals.interrupted()
             else:
                 self._event(item, outcomes.get(at), result, light=level == "light")
 
@@ -157,7 +166,7 @@ class Pipeline:
         """What the steps make of the events of sources that have some, by place in the batch: each source's in one go."""
         places: dict[str, list[int]] = {}
         for at, item in enumerate(batch):
-            if isinstance(item, Event) and item.type != NOTICE:
+            if isinstance(item, Event) and item.type not in (NOTICE, TICK):
                 places.setdefault(item.source, []).append(at)
         outcomes: dict[int, Outcome] = {}
         for name, positions in places.items():
@@ -179,7 +188,7 @@ class Pipeline:
     def snapshot(self) -> bytes:
         """The whole state. Entities without an event since the last snapshot cost next to nothing."""
         sources = [
-            (name, source.fingerprint, source.time, source.preprocess.state(), source.entities.freeze())
+            (name, source.fingerprint, source.time, source.preprocess.state(), source.entities.state())
             for name, source in self._sources.items()
         ]
         return seal({"sources": sources, "lines": self._lines.state()})
@@ -263,6 +272,33 @@ class Pipeline:
             else:
                 result.filtered.append(event)
 
+    def _tick(self, tick: Event, result: Result, level: Level) -> None:
+        """Lets time pass for a source that is known; one that is not has nothing to miss."""
+        source = self._sources.get(tick.source)
+        if source is None:
+            return
+        if level == "archive" or tick.payload.get("interrupted"):
+            source.entities.arrivals.interrupted()
+            return
+        try:
+            now_us = us_from_iso(tick.timestamp)
+        except ValueError:  # whoever published it: it is no time
+            return
+        source.entities.tick(now_us, source.lines)
+        _complain(tick.source, now_us, source, result)
+        cause = CleanEvent(event_id=tick.event_id, source=tick.source, entity="", time_us=now_us, fields={})
+        self._absent(cause, source, result)
+
+    def _absent(self, cause: CleanEvent, source: _Source, result: Result) -> float:
+        """Tells of entities without a row of their own, or of the source as a whole; the greatest confidence."""
+        onset = 0.0
+        for entity, detector, judgement in source.entities.absent:
+            clean = msgspec.structs.replace(cause, entity=entity)
+            identity = derive_id("absent", cause.event_id, entity)  # one event may show several to be silent
+            self._raise(clean, identity, (detector, judgement), source, result)
+            onset = max(onset, judgement.onset)
+        return onset
+
     def _cleaned(self, event: Event, cleaner: Cleaner, result: Result) -> CleanEvent | DeadLetter | Rejected:
         dropped, begun = cleaner.dropped, self._stopwatch()
         clean = cleaner.take(event)
@@ -275,13 +311,20 @@ class Pipeline:
         result.clean.append(clean)
         verdict = source.entities.step(clean.entity, clean.time_us, clean.fields, source.lines, light=light)
         anomaly, abnormal, change, warm, raised = verdict
-        for detector, judgement in raised:
-            origins = source.preprocess.origins
-            pattern = _pattern(clean, detector, judgement, source.lines[detector.name], origins)
-            self._lines.remember(pattern.pattern_id, pattern.source, pattern.detector)
-            result.patterns.append(pattern)
+        _complain(clean.source, clean.time_us, source, result)
+        if source.entities.absent:
+            anomaly = max(anomaly, self._absent(clean, source, result))
+        for one in raised:
+            self._raise(clean, clean.event_id, one, source, result)
         quiet = warm == 1.0 and anomaly == abnormal == change == 0.0
         return _QUIET if quiet else Scores(anomaly, abnormal, change, warm)
+
+    def _raise(
+        self, clean: CleanEvent, identity: str, raised: tuple[Named, Judgement], source: _Source, result: Result
+    ) -> None:
+        pattern = pattern_of(clean, identity, raised, source.lines[raised[0].name], source.preprocess.origins)
+        self._lines.remember(pattern.pattern_id, pattern.source, pattern.detector)
+        result.patterns.append(pattern)
 
     def _new(self, name: str) -> _Source:
         source = self._sources[name] = _Source(name, self._settings)
@@ -291,7 +334,7 @@ class Pipeline:
         return source
 
     def _restored(
-        self, name: str, fingerprint: str, time: str, preprocess: dict[str, Any], entities: list[tuple[str, bytes]]
+        self, name: str, fingerprint: str, time: str, preprocess: dict[str, Any], entities: dict[str, Any]
     ) -> _Source:
         source = _Source(name, self._settings)
         own = source.preprocess
@@ -299,7 +342,7 @@ class Pipeline:
         if source.time != time:
             own.forget_time()
         if source.fingerprint == fingerprint:
-            source.entities.thaw(entities)
+            source.entities.load(entities)
         return source
 
     def _refresh_lines(self) -> None:
@@ -307,13 +350,13 @@ class Pipeline:
             self._set_lines(name, source)
 
     def _set_lines(self, name: str, source: _Source) -> None:
-        source.lines = {detector: self._lines.line(source.base, name, detector) for detector in DETECTORS}
+        source.lines = {detector: self._lines.line(source.base, name, detector) for detector in LINED}
 
 
 def _fingerprint(name: str, settings: Settings) -> str:
     """What a source's detector state depends on: another fingerprint, and the state means nothing."""
     own = settings.source(name)
-    detect = settings.detect_for(name).model_dump_json(exclude=_NOT_IN_FINGERPRINT)
+    detect = settings.detect_for(name).model_dump_json(exclude={**_NOT_IN_FINGERPRINT, **_GUESTS})
     return hashlib.sha256(
         "\x1f".join((detect, own.entity, own.time, *own.fields, "\x1e", *own.exclude, steps_digest(own.steps))).encode()
     ).hexdigest()
@@ -338,6 +381,12 @@ def _count_dropped(result: Result, source: str, dropped: int) -> None:
         result.dropped_fields[source] = result.dropped_fields.get(source, 0) + dropped
 
 
+def _complain(name: str, time_us: int, source: _Source, result: Result) -> None:
+    if source.entities.complaints:
+        told, source.entities.complaints = source.entities.complaints, []
+        result.notices += [Notice(iso_from_us(time_us), name, "detector", one.text) for one in told]
+
+
 def _highest(scores: Sequence[Scores]) -> Scores | None:
     if len(scores) < 2:
         return scores[0] if scores else None
@@ -347,32 +396,3 @@ def _highest(scores: Sequence[Scores]) -> Scores | None:
         change=max(one.change for one in scores),
         warm=max(one.warm for one in scores),
     )
-
-
-def _pattern(
-    clean: CleanEvent, detector: Detector, judgement: Judgement, line: float, origins: Mapping[str, str]
-) -> Pattern:
-    finding = judgement.finding
-    assert finding is not None  # a raised judgement has one
-    return Pattern(
-        pattern_id=pattern_id(clean.event_id, detector.name, detector.type),
-        type=detector.type,
-        timestamp=iso_from_us(clean.time_us),
-        source=clean.source,
-        details=Details(
-            prev_state=finding.prev_state, new_state=finding.new_state, metrics=finding.metrics, confidence=judgement.onset
-        ),
-        contributors=[_traced(one, origins) for one in finding.contributors],
-        detector=detector.name,
-        event_id=clean.event_id,
-        entity=clean.entity,
-        line=line,
-        summary=finding.summary,
-        kind=finding.kind,
-        began=iso_from_us(finding.began_us) if finding.began_us is not None else "",
-    )
-
-
-def _traced(contributor: Contributor, origins: Mapping[str, str]) -> Contributor:
-    origin = origins.get(contributor.field)
-    return msgspec.structs.replace(contributor, origin=origin) if origin else contributor

@@ -34,6 +34,8 @@ RETRY_SECONDS: Final = 1.0
 REMARK_SECONDS: Final = 10.0
 """How often this says what was not shown, or why nothing comes."""
 ANSWER_SECONDS: Final = 2.0
+_TICK: Final = b'"type":"qraft.tick"'
+"""What marks a line that is no event of the source but the passing of its time (`qraft.model.TICK`)."""
 
 
 def tap(
@@ -154,7 +156,7 @@ class _Tap:
             await asyncio.gather(*helpers, return_exceptions=True)
 
     def _published(self, data: bytes) -> None:
-        lines = [line for line in data.splitlines() if line.strip()]
+        lines = [line for line in data.splitlines() if line.strip() and _TICK not in line]
         self._put(lines, len(lines), self._line_of)
 
     def _sampled(self, sample: TapSample) -> None:

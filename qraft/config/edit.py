@@ -1,16 +1,17 @@
-"""Edits config.toml as a person would: one table added or taken out, everything else, comments too, as it was."""
+"""Edits config.toml as a person would: a table added, changed or taken out, everything else, comments too, as it was."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import ParseError
+from tomlkit.items import Item, Table
 
 from qraft.config.load import ConfigError, Problem, parse
 
@@ -37,7 +38,7 @@ def add_source(path: Path, name: str, keys: Mapping[str, Any]) -> None:
     table["sources"] = tomlkit.table(is_super_table=True)
     table["sources"][name] = dict(keys)
     joint = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
-    _write(path, text + joint + tomlkit.dumps(table))
+    write(path, text + joint + tomlkit.dumps(table))
 
 
 def remove_source(path: Path, name: str) -> None:
@@ -52,7 +53,65 @@ def remove_source(path: Path, name: str) -> None:
         known = ", ".join(sources) or "none"
         raise ConfigError([Problem(str(path), 0, f"sources.{name}", f"there is no such source; there are: {known}")])
     del sources[name]
-    _write(path, tomlkit.dumps(document))
+    write(path, tomlkit.dumps(document))
+
+
+def with_section(path: Path, keys: Sequence[str], values: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[str, str]:
+    """The file's text, and the text that it would have if the table at ``keys`` said ``values``. Nothing is written.
+
+    A key that stands in the file gets its value and keeps its comment; one that does not is added only where it is not
+    what ``defaults`` says. Tables within are dealt with alike.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    text = _read(path)
+    document: Any = tomlkit.parse(text)
+    table = document
+    for key in keys:
+        if key not in table:
+            table[key] = tomlkit.table(is_super_table=True)
+        table = table[key]
+    if any(
+        key not in table and not isinstance(value, Mapping) and value != defaults.get(key) for key, value in values.items()
+    ):
+        _make_plain(table)
+    _set(table, values, defaults)
+    return text, tomlkit.dumps(document)
+
+
+def _set(table: Any, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        default = defaults.get(key)
+        if isinstance(value, Mapping):
+            below = default if isinstance(default, Mapping) else {}
+            if key not in table:
+                if dict(value) == dict(below):
+                    continue
+                table[key] = tomlkit.table()
+            _set(table[key], value, below)
+        elif key in table:
+            if table[key] != value or isinstance(table[key], bool) != isinstance(value, bool):
+                table[key] = _beside(table, key, value)
+        elif value != default:
+            table[key] = value
+
+
+def _make_plain(table: Any) -> None:
+    """Gives a table that stood only in the names of others a header of its own, for keys to stand under."""
+    if isinstance(table, Table) and table.is_super_table():
+        table._is_super_table = False  # tomlkit has no public way to say so
+
+
+def _beside(table: Any, key: str, value: Any) -> Any:
+    """The value as an item whose comment, if the old one has any, begins in the same column."""
+    new = tomlkit.item(value)
+    if isinstance(table, Table):
+        old = table.value.item(key)
+        if isinstance(old, Item) and old.trivia.comment:
+            room = len(old.trivia.comment_ws) + len(old.as_string()) - len(new.as_string())
+            new.trivia.comment_ws = " " * max(room, 1)
+    return new
 
 
 def _read(path: Path) -> str:
@@ -69,8 +128,12 @@ def _read(path: Path) -> str:
     return text
 
 
-def _write(path: Path, text: str) -> None:
-    """Checks the text, then puts it in place at once; where ``path`` is a symlink, the file it points to."""
+def write(path: Path, text: str) -> None:
+    """Checks the text, then puts it in place at once; where ``path`` is a symlink, the file it points to.
+
+    Raises:
+        ConfigError: the configuration would have a mistake, or the file cannot be written; it is then as it was.
+    """
     parse(text, str(path))
     target = path.resolve()
     try:

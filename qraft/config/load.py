@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,6 +19,8 @@ from qraft.config.base import SOURCE_NAME
 from qraft.config.location import locate, model_of, tags, written
 from qraft.config.places import KeyPath, key_lines
 from qraft.config.settings import Settings
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,15 @@ def parse(text: str, file: str = "config.toml") -> Settings:
     Raises:
         ConfigError: the text is not TOML, or holds mistakes (all of them are named).
     """
+    return parse_as(Settings, text, file)
+
+
+def parse_as(model: type[Model], text: str, file: str) -> Model:
+    """A TOML text as ``model``, whatever that is; mistakes are told as those of the configuration are.
+
+    Raises:
+        ConfigError: the text is not TOML, or holds mistakes (all of them are named).
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -77,16 +89,18 @@ def parse(text: str, file: str = "config.toml") -> Settings:
         said = re.sub(r" \(at .*\)$", "", str(error))
         raise ConfigError([Problem(file, line, "", f"not valid TOML: {_SYNTAX.get(said, said)}")]) from None
     try:
-        return Settings.model_validate(table)
+        return model.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(_problems(error.errors(), file, key_lines(text))) from None
+        raise ConfigError(_problems(model, error.errors(), file, key_lines(text))) from None
 
 
-def _problems(details: Sequence[ErrorDetails], file: str, lines: dict[KeyPath, int]) -> list[Problem]:
+def _problems(
+    model: type[BaseModel], details: Sequence[ErrorDetails], file: str, lines: dict[KeyPath, int]
+) -> list[Problem]:
     """The mistakes in order; what the members of a union have to say of one value is one."""
     found: dict[tuple[str, str], list[Problem]] = {}
     for detail in details:
-        problem = _problem(detail, file, lines)
+        problem = _problem(model, detail, file, lines)
         found.setdefault((problem.key, _show(detail["input"])), []).append(problem)
     return sorted((_merged(same, got) for (_, got), same in found.items()), key=lambda p: p.line)
 
@@ -99,13 +113,13 @@ def _merged(problems: list[Problem], got: str) -> Problem:
     return Problem(first.file, first.line, first.key, f"expected {' or '.join(asked)}{tail}")
 
 
-def _problem(detail: ErrorDetails, file: str, lines: dict[KeyPath, int]) -> Problem:
-    path, _ = locate(Settings, detail["loc"])
+def _problem(model: type[BaseModel], detail: ErrorDetails, file: str, lines: dict[KeyPath, int]) -> Problem:
+    path, _ = locate(model, detail["loc"])
     if detail["type"] == "union_tag_invalid":
         path = (*path, _discriminator(detail))
     names = tuple(map(str, path))
     line = next((lines[key] for n in range(len(names), 0, -1) if (key := names[:n]) in lines), 0)
-    return Problem(file, line, written(path), _message(detail))
+    return Problem(file, line, written(path), _message(model, detail))
 
 
 def _discriminator(detail: ErrorDetails) -> str:
@@ -139,17 +153,17 @@ _EXPECTED = {
 """What each kind of pydantic's errors asks for; ``{}`` takes pydantic's own bounds."""
 
 
-def _message(detail: ErrorDetails) -> str:  # noqa: PLR0911 - one return a kind of mistake
+def _message(root: type[BaseModel], detail: ErrorDetails) -> str:  # noqa: PLR0911 - one return a kind of mistake
     kind, got, context = detail["type"], detail["input"], detail.get("ctx", {})
     shown = _show(got)
     if kind == "extra_forbidden":
-        model = model_of(locate(Settings, detail["loc"][:-1])[1])
+        model = model_of(locate(root, detail["loc"][:-1])[1])
         return f"unknown key{_nearest(str(detail['loc'][-1]), list(model.model_fields) if model is not None else [])}"
     if kind == "missing":
         return "is required and missing"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         key = _discriminator(detail)
-        options = tags(locate(Settings, detail["loc"])[1], key)
+        options = tags(locate(root, detail["loc"])[1], key)
         listed = ", ".join(f'"{option}"' for option in options)
         tag = got.get(key) if isinstance(got, dict) else None
         if tag is None:

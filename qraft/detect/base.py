@@ -48,11 +48,15 @@ class Judgement(NamedTuple):
     finding: Finding | None
 
 
-class Detector(Protocol):
-    """One detector over one entity's rows."""
+class Named(Protocol):
+    """Whoever speaks: a detector's name and the type of its patterns."""
 
     name: str
     type: PatternType
+
+
+class Detector(Named, Protocol):
+    """One detector over one entity's rows."""
 
     def step(self, time_us: int, row: Mapping[str, float], line: float) -> Judgement:
         """Judges one row against those before it, then learns it.

@@ -34,7 +34,7 @@ def effect_confidence(effect: float, least: float) -> float:
     """How surely an effect is large enough to matter: 0.5 at ``least``, 0.94 at twice that, near 0 far below."""
     if least <= 0.0:
         return 1.0
-    ratio = min(effect / least, 1e4) ** _EFFECT_SLOPE
+    ratio = min(effect / least, 1e3) ** _EFFECT_SLOPE
     return float(ratio / (1.0 + ratio))
 
 

@@ -1,4 +1,7 @@
-"""State as bytes and back: a versioned header, a digest, and a pickle that may hold this project's own classes only."""
+"""State as bytes and back: a versioned header, a digest, and a pickle that may hold this project's own classes only.
+
+What a detector of another package holds is a pickle inside, which may also hold that package's classes.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,29 @@ _HEADER: Final = struct.Struct("<8sH16s32s")
 
 _MODULES: Final = ("qraft.detect.", "river.")
 _PLAIN: Final = frozenset(
-    {("array", "array"), ("array", "_array_reconstructor"), ("collections", "deque"), ("collections", "OrderedDict")}
+    {
+        ("array", "array"),
+        ("array", "_array_reconstructor"),
+        ("builtins", "complex"),
+        ("builtins", "dict"),
+        ("builtins", "float"),
+        ("builtins", "int"),
+        ("builtins", "list"),
+        ("builtins", "range"),
+        ("builtins", "set"),
+        ("collections", "Counter"),
+        ("collections", "OrderedDict"),
+        ("collections", "defaultdict"),
+        ("collections", "deque"),
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "scalar"),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("random", "Random"),
+    }
 )
+"""What holds values and runs nothing: containers, numbers, NumPy's arrays, a seeded generator."""
 
 
 def made_by() -> str:
@@ -33,14 +57,18 @@ def freeze(value: object) -> bytes:
     return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
 
-def thaw(data: bytes) -> Any:
+def thaw(data: bytes, packages: tuple[str, ...] = ()) -> Any:
     """The value of `freeze`'s bytes.
+
+    Args:
+        data: the bytes.
+        packages: names of packages whose classes it may hold besides our own.
 
     Raises:
         ValueError: the bytes hold something else.
     """
     try:
-        return _Unpickler(io.BytesIO(data)).load()
+        return _Unpickler(data, packages).load()
     except ValueError:
         raise
     except Exception as error:  # a damaged pickle may raise anything
@@ -79,7 +107,15 @@ def _versions() -> bytes:
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, packages: tuple[str, ...]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._modules = (*_MODULES, *(f"{package}." for package in packages))
+
     def find_class(self, module: str, name: str) -> Any:
-        if module.startswith(_MODULES) or (module, name) in _PLAIN:
+        if f"{module}.".startswith(self._modules):
+            found = super().find_class(module, name)
+            if "." not in name or found.__module__ == module:  # a dotted name may also lead out of the module
+                return found
+        elif (module, name) in _PLAIN:
             return super().find_class(module, name)
         raise ValueError(f"the state holds {module}.{name}, which no snapshot of this project holds")

@@ -30,6 +30,7 @@ from qraft.engine.lane import Lane
 from qraft.engine.meters import Meters
 from qraft.engine.notices import Notices
 from qraft.engine.taps import Taps
+from qraft.engine.ticker import Ticker
 from qraft.ingest.base import wall_clock
 from qraft.store import Store, StoreError
 
@@ -80,6 +81,7 @@ class Engine:
         self._ladder = Ladder(settings.pressure)
         self._notices = Notices(self._publisher, self.meters)
         self._taps = Taps(settings, bus, time.monotonic)
+        self._ticker = Ticker(settings, self._publisher, self.meters)
         self._intake = Intake(
             settings,
             publisher=self._publisher,
@@ -102,7 +104,7 @@ class Engine:
             if not await self._until(stopped, self._set_up()):
                 return
             service = await serve_control(self._bus, self._verbs(), version=qraft.__version__)
-            observers += [_observe(work) for work in (self._notices.publish(), self._taps.publish())]
+            observers += [_observe(work) for work in (self._notices.publish(), self._taps.publish(), self._ticker.run())]
             lanes = [asyncio.create_task(lane.run(), name=f"lane {n}") for n, lane in enumerate(self._lanes)]
             await self._when_there("NATS", self._intake.start)
             self._applied(self._settings)
@@ -187,6 +189,7 @@ class Engine:
             store=self._store,
             meters=self.meters,
             taps=self._taps,
+            notices=self._notices,
             executor=self._executor,
             monotonic=time.monotonic,
         )
@@ -213,6 +216,7 @@ class Engine:
             logging.getLogger().setLevel(settings.engine.log_level.upper())
             self._ladder.configure(settings.pressure)
             self._taps.configure(settings)
+            self._ticker.configure(settings)
             for lane in self._lanes:
                 lane.reconfigure(settings)
             await self._intake.reconfigure(settings, changed)

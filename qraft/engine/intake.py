@@ -8,11 +8,12 @@ import logging
 import random
 from collections.abc import Callable
 
-from qraft.bus import BusUnavailable, Publisher, Recovery
+from qraft.bus import BusError, BusUnavailable, Publisher, Recovery
 from qraft.config import Changes, Settings
 from qraft.engine.meters import Meters, SourceMeter
 from qraft.engine.notices import Notices
 from qraft.engine.sink import BusSink
+from qraft.engine.ticker import interruption, loses_while_away
 from qraft.ingest import is_read, make_adapter
 from qraft.ingest.base import Clock, NotConnected, SourceError, backoff
 
@@ -120,6 +121,11 @@ class Intake:
     async def _run(self, name: str) -> None:
         meter, attempt, rng = self._meters.source(name), 0, random.Random()
         sink = BusSink(name, self._settings, self._publisher, self._meters, self._notices)
+        source = self._settings.sources[name]
+        if loses_while_away(source):
+            with contextlib.suppress(BusError):
+                for one in (name, *source.feeds(name)):
+                    await self._publisher.events(one, [interruption(one, self._clock())])
         while True:
             before = sink.sent
             delay = await self._attempt(name, meter, sink, lambda n=attempt: backoff(n + 1, rng))  # type: ignore[misc]

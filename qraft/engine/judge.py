@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from qraft.config import Settings
 from qraft.engine.meters import Meters
-from qraft.model import DeadLetter, Event, Feedback, Level, derive_id, encode
+from qraft.model import TICK, DeadLetter, Event, Feedback, Level, derive_id, encode
 from qraft.pipeline import Pipeline, Result
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ def _joined(results: Sequence[Result]) -> Result:
         late=[one for result in results for one in result.late],
         duplicates=[one for result in results for one in result.duplicates],
         filtered=[one for result in results for one in result.filtered],
+        notices=[one for result in results for one in result.notices],
         archived=sum(result.archived for result in results),
     )
 
@@ -98,6 +99,8 @@ def _joined(results: Sequence[Result]) -> Result:
 def _given_up(item: Event | Feedback, error: Exception) -> Result:
     if isinstance(item, Feedback):
         return Result([], [], [], [item], [], [], [])
+    if item.type == TICK:
+        return Result([], [], [], [], [], [], [])
     letter = DeadLetter(
         dead_id=derive_id("dead", "pipeline", item.source, item.event_id),
         source=item.source,

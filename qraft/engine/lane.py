@@ -24,8 +24,9 @@ from qraft.bus.subjects import EVENTS_STREAM
 from qraft.config import Settings
 from qraft.engine.judge import Judge
 from qraft.engine.meters import Meters
+from qraft.engine.notices import Notices
 from qraft.engine.taps import Taps
-from qraft.model import CleanEvent, DeadLetter, Event, Feedback, Level, Pattern
+from qraft.model import TICK, CleanEvent, DeadLetter, Event, Feedback, Level, Pattern
 from qraft.store import Block, RawRow, Store, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -85,13 +86,14 @@ class Lane:
         store: Store,
         meters: Meters,
         taps: Taps,
+        notices: Notices,
         executor: Executor,
         monotonic: Callable[[], float],
     ) -> None:
         self._partition = partition
         self._settings = settings
         self._reader, self._publisher, self._recovery, self._store = reader, publisher, recovery, store
-        self._meters, self._taps = meters, taps
+        self._meters, self._taps, self._notices = meters, taps, notices
         self._executor = executor
         self._monotonic = monotonic
         self._name = f"lane {partition}"
@@ -252,7 +254,13 @@ class Lane:
         result = await self._compute(self._judge.step, batch, self._level)
         if result.patterns:
             await self._publisher.patterns(result.patterns, lambda reason: self._meters.wait(self._name, reason))
-        events = [(item, origin) for item, origin in zip(batch, origins, strict=True) if isinstance(item, Event)]
+        for notice in result.notices:
+            self._notices.say(notice.source, notice.kind, notice.text)
+        events = [
+            (item, origin)
+            for item, origin in zip(batch, origins, strict=True)
+            if isinstance(item, Event) and item.type != TICK
+        ]
         repeats = {id(event) for event in result.duplicates}
         block = self._open
         kept = [

@@ -69,15 +69,16 @@ def read_columns(file: Input, delimiter: str) -> Columns:
         raise ReplayError(str(error)) from None
 
 
-def check_columns(file: Input, columns: Columns, time: str, fields: Sequence[str]) -> None:
-    """Holds that the columns the user named are there.
+def check_columns(file: Input, columns: Columns, time: str, fields: Sequence[str], labels: str = "") -> None:
+    """Holds that the columns the user named are there; ``labels`` is the one that holds labels, if any.
 
     Raises:
         ReplayError: one is not; the message lists those that are and names the nearest.
     """
     if not columns.names:
         return
-    for option, name in [("--time", time), *(("--fields", field) for field in fields)]:
+    named = [("--time", time), *(("--fields", field) for field in fields)]
+    for option, name in [*named, ("--labels-column", labels)] if labels else named:
         if not columns.holds(name) and (option, name) != ("--time", ROW_NUMBER):
             raise ReplayError(f'{file.path}: no column "{name}" for {option}; {_remedy(columns.names, name, option)}')
 

@@ -13,13 +13,19 @@ from qraft.config import Settings
 from qraft.ingest.files import delimiter_of
 from qraft.replay.columns import check_columns, read_columns
 from qraft.replay.errors import ReplayError
-from qraft.replay.inputs import find_inputs
+from qraft.replay.inputs import Input, find_inputs
+from qraft.replay.labels import match_labels, read_labels
+from qraft.replay.outcome import Outcome
+from qraft.replay.png import find_converter
 from qraft.replay.progress import progress_bar
+from qraft.replay.record import Watch
+from qraft.replay.report import Report, report_of
 from qraft.replay.score import Job, replay_file, replay_settings
-from qraft.replay.summary import InputSummary, Summary, summarise
+from qraft.replay.summary import Summary, summarise
 from qraft.replay.workers import run_all
 
 PATTERNS, REJECTS, SUMMARY = "patterns.jsonl", "rejects.jsonl", "summary.json"
+SCORES, PICTURES = "scores.json", "pictures"
 _DRAFTS = ".partial"
 
 
@@ -31,6 +37,10 @@ def replay(
     fields: Sequence[str] = (),
     settings: Settings,
     like: str = "",
+    labels: Path | None = None,
+    labels_column: str = "",
+    pictures: bool = False,
+    png: bool = False,
     out: Path,
     workers: int | None = None,
     progress: bool = True,
@@ -49,6 +59,10 @@ def replay(
         settings: its [detect] and [feedback] hold for every input.
         like: name of a configured source; every input is judged as it is: its steps, entity, fields and detectors. Without
             it no source of the configuration counts.
+        labels: JSON file of labelled windows (see `qraft.replay.labels`); the replay is scored against them.
+        labels_column: column that is 1 in the rows of such windows; not judged. One of the two, or neither.
+        pictures: draws each input below ``pictures``; with labels it is always done.
+        png: makes PNG files of the pictures too.
         out: folder for the results; made when missing.
         workers: processes; None takes one a core.
         progress: shows a bar on stderr if that is a terminal.
@@ -69,7 +83,9 @@ def replay(
         raise ReplayError("nothing to replay; name a file or a folder")
     columns = [read_columns(file, delimiter_of(file.path, delimiter)) for file in files]
     for file, has in zip(files, columns, strict=True):
-        check_columns(file, has, time, fields)
+        check_columns(file, has, time, fields, labels_column)
+    watches = _watches(files, labels, labels_column, pictures=pictures or png)
+    converter = find_converter() if png else None
     with _drafts(out) as drafts:
         jobs = [
             Job(
@@ -77,13 +93,20 @@ def replay(
                 columns=has,
                 time=time,
                 delimiter=delimiter_of(file.path, delimiter),
-                settings=replay_settings(settings, file, has, time, fields, like=like),
+                settings=replay_settings(
+                    settings, file, has, time, fields, like=like, exclude=[labels_column] * bool(labels_column)
+                ),
                 draft=drafts / str(number),
+                watch=watch,
+                converter=converter,
             )
-            for number, (file, has) in enumerate(zip(files, columns, strict=True))
+            for number, (file, has, watch) in enumerate(zip(files, columns, watches, strict=True))
         ]
-        summary = summarise(_run(jobs, workers, progress=progress), clock.perf_counter() - began)
-        _publish(jobs, drafts, out, summary)
+        outcomes = _run(jobs, workers, progress=progress)
+        report = _report(outcomes, str(labels or f"column {labels_column}"), settings, like)
+        each, seconds = [one.summary for one in outcomes], clock.perf_counter() - began
+        summary = summarise(each, seconds, report.figures() if report is not None else None)
+        _publish(jobs, drafts, out, summary, report)
     broken = [one.error for one in summary.inputs if one.error]
     if broken:
         more = f"; {len(broken) - 1} more inputs are damaged, see {SUMMARY}" if len(broken) > 1 else ""
@@ -91,8 +114,24 @@ def replay(
     return summary
 
 
-def _run(jobs: list[Job], workers: int | None, *, progress: bool) -> list[InputSummary]:
-    """Largest first, so that no core is left alone with it at the end; the summaries come in the order of ``jobs``."""
+def _watches(files: Sequence[Input], labels: Path | None, labels_column: str, *, pictures: bool) -> Sequence[Watch | None]:
+    """What is recorded of each input."""
+    if labels is not None and labels_column:
+        raise ReplayError("--labels and --labels-column are two sources of labels; give one of them")
+    if labels is not None:
+        return [Watch(windows=windows, picture=True) for windows in match_labels(labels, read_labels(labels), files)]
+    if labels_column or pictures:
+        return [Watch(column=labels_column, picture=True)] * len(files)
+    return [None] * len(files)
+
+
+def _report(outcomes: Sequence[Outcome], labels: str, settings: Settings, like: str) -> Report | None:
+    labelled = [one.labelled for one in outcomes if one.labelled is not None]
+    return report_of(labelled, labels=labels, line=settings.detect_for(like).line) if labelled else None
+
+
+def _run(jobs: list[Job], workers: int | None, *, progress: bool) -> list[Outcome]:
+    """Largest first, so that no core is left alone with it at the end; the outcomes come in the order of ``jobs``."""
     order = sorted(range(len(jobs)), key=lambda n: -jobs[n].file.size)
     count = min(workers or len(os.sched_getaffinity(0)), len(jobs))
     with progress_bar(sum(job.file.size for job in jobs), shown=progress) as tell:
@@ -121,7 +160,7 @@ def _drafts(out: Path) -> Iterator[Path]:
         shutil.rmtree(drafts, ignore_errors=True)
 
 
-def _publish(jobs: Sequence[Job], drafts: Path, out: Path, summary: Summary) -> None:
+def _publish(jobs: Sequence[Job], drafts: Path, out: Path, summary: Summary, report: Report | None) -> None:
     for name, ending in ((PATTERNS, ".patterns"), (REJECTS, ".rejects")):
         with (drafts / name).open("wb") as whole:
             for job in jobs:
@@ -132,5 +171,12 @@ def _publish(jobs: Sequence[Job], drafts: Path, out: Path, summary: Summary) -> 
         target = out / job.file.scores
         target.parent.mkdir(parents=True, exist_ok=True)
         job.draft.with_suffix(".csv").replace(target)
-    for name in (PATTERNS, REJECTS, SUMMARY):
+        picture = out / PICTURES / job.file.scores
+        for ending in (".svg", ".png"):
+            if (draft := job.draft.with_suffix(ending)).exists():
+                picture.parent.mkdir(parents=True, exist_ok=True)
+                draft.replace(picture.with_suffix(ending))
+    if report is not None:
+        (drafts / SCORES).write_bytes(report.json())
+    for name in (PATTERNS, REJECTS, SUMMARY, *([SCORES] if report is not None else [])):
         (drafts / name).replace(out / name)

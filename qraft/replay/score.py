@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,9 +20,13 @@ from qraft.ingest.rows import ROW_NUMBER
 from qraft.model import PATTERN_TYPES, DeadLetter, Event, derive_id, encode_lines
 from qraft.replay.columns import Columns
 from qraft.replay.inputs import Input
+from qraft.replay.outcome import Outcome, finish
+from qraft.replay.record import Record, Watch
 from qraft.replay.rejects import Rejects, end_of
 from qraft.replay.summary import InputSummary
 from qraft.replay.workers import Advance
+
+log = logging.getLogger(__name__)
 
 HEADER = ("timestamp", "anomaly_score", "abnormal", "change_score")
 BATCH_ROWS = 500
@@ -35,7 +40,9 @@ class Job:
         columns: the file's columns.
         time: column of event time, or "row".
         settings: holds the input's source, as `replay_settings` makes it.
-        draft: path without ending of the files written: ``.csv``, ``.patterns``, ``.rejects``.
+        draft: path without ending of the files written: ``.csv``, ``.patterns``, ``.rejects``; with a picture ``.svg``.
+        watch: what is recorded for scoring and for a picture; None for nothing.
+        converter: makes a ``.png`` of the picture too; None for no such file.
     """
 
     file: Input
@@ -44,13 +51,23 @@ class Job:
     delimiter: str
     settings: Settings
     draft: Path
+    watch: Watch | None = None
+    converter: Path | None = None
 
 
 def replay_settings(
-    settings: Settings, file: Input, columns: Columns, time: str, fields: Sequence[str], *, like: str = ""
+    settings: Settings,
+    file: Input,
+    columns: Columns,
+    time: str,
+    fields: Sequence[str],
+    *,
+    like: str = "",
+    exclude: Sequence[str] = (),
 ) -> Settings:
     """The common settings, with the input as their only source: judged as the source ``like`` is, if that is given.
 
+    ``exclude`` names columns that are not judged, besides those of ``like``.
     Preprocessing takes the time from the column, as it does in the engine; where the row number is the time, from the event.
     """
     own = settings.source(like)
@@ -60,7 +77,7 @@ def replay_settings(
         mode="replay",
         time=time if columns.holds(time) else "",
         fields=list(fields) or own.fields,
-        exclude=own.exclude,
+        exclude=[*own.exclude, *exclude],
         entity=own.entity,
         allowed_lateness_seconds=own.allowed_lateness_seconds,
         steps=own.steps,
@@ -69,13 +86,14 @@ def replay_settings(
     return settings.model_copy(update={"sources": {file.source: source}})
 
 
-def replay_file(job: Job, advance: Advance) -> InputSummary:
+def replay_file(job: Job, advance: Advance) -> Outcome:
     """Reads the input from its first row to its last and writes what the pipeline says of it.
 
-    A file that breaks off is judged up to there; the summary's ``error`` says so.
+    A file that breaks off is judged up to there; the summary's ``error`` says so, and it is not scored.
 
     Raises:
         OSError: a result cannot be written.
+        ReplayError: a label is none, a labelled window holds no row, or a picture cannot be made.
     """
     began = time.perf_counter()
     replay = _Replay(job, advance)
@@ -90,7 +108,12 @@ def replay_file(job: Job, advance: Advance) -> InputSummary:
             replay.run(scores, patterns, rejects)
         except SourceError as stopped:
             error = str(stopped)
-    return replay.summary(time.perf_counter() - began, error)
+    labelled = None
+    if replay.record is not None:
+        line = job.settings.detect_for(job.file.source).line
+        axis = job.time if job.time != ROW_NUMBER or job.columns.holds(job.time) else "row number"
+        labelled = finish(replay.record, job.draft, axis=axis, line=line, converter=job.converter, whole=not error)
+    return Outcome(replay.summary(time.perf_counter() - began, error), labelled)
 
 
 class _Replay:
@@ -100,6 +123,7 @@ class _Replay:
         self._job = job
         self._advance = advance
         self._pipeline = Pipeline(job.settings)
+        self.record = Record(job.file.name, job.watch) if job.watch is not None else None
         self._counts: Counter[str] = Counter()
         self._kinds: Counter[str] = Counter()
         self._done = 0
@@ -131,6 +155,7 @@ class _Replay:
         events = [item for item in batch if isinstance(item, Event)]
         result = self._pipeline.step(events)
         scored, dead = iter(result.scores), {letter.dead_id: letter for letter in result.dead}
+        first = self._counts["rows"]
         for item in batch:
             stamp, row = self._stamp(item), None
             if isinstance(item, DeadLetter):
@@ -141,6 +166,13 @@ class _Replay:
                 rejects.unusable(letter, item)
             table.writerow((stamp, row.anomaly, row.abnormal, row.change) if row is not None else (stamp, 0.0, 0.0, 0.0))
             self._counts["rows"] += 1
+            if self.record is not None:
+                self.record.row(stamp, row, self._flag(item))
+        if self.record is not None:
+            places = {item.event_id: n for n, item in enumerate(batch, first) if isinstance(item, Event)}
+            self.record.found(result.patterns, places, result.clean)
+        for notice in result.notices:
+            log.warning("%s: %s", self._job.file.name, notice.text)
         patterns.write(encode_lines(result.patterns))
         self._kinds.update(pattern.type for pattern in result.patterns)
         self._counts["rejected"] += len(batch) - len(events) + len(result.dead)
@@ -152,6 +184,13 @@ class _Replay:
         offset = min(offset, self._job.file.size)
         self._advance(offset - self._done)
         self._done = offset
+
+    def _flag(self, item: Event | DeadLetter) -> Any:
+        """The row's label, where a column holds them; that of a row that cannot be read counts as 0."""
+        column = self._job.watch.column if self._job.watch is not None else ""
+        if not column:
+            return None
+        return lookup(item.payload, column) if isinstance(item, Event) else "0"
 
     def _stamp(self, item: Event | DeadLetter) -> str:
         """The row's time as it stands in the file; its number where that is the time; empty where there is none."""

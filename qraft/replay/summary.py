@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from rich.table import Table
@@ -42,10 +43,14 @@ class InputSummary(Counts, frozen=True, kw_only=True):
 
 
 class Summary(Counts, frozen=True, kw_only=True):
-    """A whole replay: the totals, and each input in order."""
+    """A whole replay: the totals, and each input in order.
+
+    ``labelled`` is empty, or has the figures of the fused anomaly score against the labels (see `qraft.replay.report`).
+    """
 
     seconds: float
     inputs: list[InputSummary]
+    labelled: dict[str, Any] = {}
 
     def json(self) -> bytes:
         """Indented JSON, with a newline at the end."""
@@ -69,8 +74,8 @@ class Summary(Counts, frozen=True, kw_only=True):
         return table
 
 
-def summarise(inputs: Iterable[InputSummary], seconds: float) -> Summary:
-    """The totals over ``inputs``; ``seconds`` is how long the whole took."""
+def summarise(inputs: Iterable[InputSummary], seconds: float, labelled: dict[str, Any] | None = None) -> Summary:
+    """The totals over ``inputs``; ``seconds`` is how long the whole took, ``labelled`` the figures against labels."""
     each = list(inputs)
     return Summary(
         rows=sum(i.rows for i in each),
@@ -80,6 +85,7 @@ def summarise(inputs: Iterable[InputSummary], seconds: float) -> Summary:
         patterns={kind: sum(i.patterns.get(kind, 0) for i in each) for kind in PATTERN_TYPES},
         seconds=round(seconds, 3),
         inputs=each,
+        labelled=labelled or {},
     )
 
 

@@ -13,6 +13,7 @@ from qraft.store import schema
 from qraft.store.client import Client
 from qraft.store.errors import StoreRejected
 from qraft.store.history import History
+from qraft.store.recorded import Recorded
 from qraft.store.rows import TABLES, Block, Columns, table_columns
 from qraft.store.verdicts import in_force
 
@@ -24,6 +25,7 @@ class Store:
 
     Attributes:
         history: the queries.
+        recorded: the queries of those who look back.
     """
 
     def __init__(self, client: Client, database: str) -> None:
@@ -32,6 +34,7 @@ class Store:
         self._settings = StoreSettings()
         self._types: dict[str, dict[str, str]] = {}
         self.history = History(client, database)
+        self.recorded = Recorded(client, database)
 
     @classmethod
     async def connect(cls, url: str, *, database: str, user: str = "default", password: str = "") -> Self:

@@ -1,11 +1,20 @@
-"""``python -m tests.bench``: one JSON line a figure. ``--quick`` takes smaller samples; names of groups pick some."""
+"""``python -m tests.bench``: one JSON line a figure. ``--quick`` takes smaller samples; names of groups pick some.
+
+``python -m tests.bench detect`` measures detection instead; see its ``--help``.
+"""
 
 import argparse
+import sys
 
 GROUPS = ("start", "core", "service", "load", "soak")
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["detect"]:
+        from tests.bench.detection.run import main as detect
+
+        detect(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"any of {', '.join(GROUPS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="smaller samples, to see whether it runs")

@@ -44,7 +44,7 @@ class _PlainRiver:
         self.forest: Any = anomaly.HalfSpaceTrees(
             n_trees=forest.trees, height=forest.height, window_size=forest.window, seed=forest.seed
         )
-        self.clusters: Any = cluster.KMeans(n_clusters=clusters.clusters, seed=clusters.seed)
+        self.clusters: Any = cluster.KMeans(n_clusters=clusters.clusters, seed=42)
         self.adwin: dict[str, Any] = {f: drift.ADWIN(delta=detect.adwin.delta) for f in FIELDS}  # type: ignore[no-untyped-call]
         self.ddm: dict[str, Any] = {f: binary.DDM(drift_threshold=detect.ddm.drift_threshold) for f in FIELDS}
         self.last = dict.fromkeys(FIELDS, 0.0)

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping
 from random import Random
 
 from qraft.config import Settings
-from qraft.config.detect import AdwinSettings, ClusterSettings, DdmSettings, DetectSettings, ForestSettings
+from qraft.config.detect import (
+    DetectSettings,
+)
 from qraft.config.sources import FileSource
-from qraft.detect import DETECTORS, EntityDetectors, Finding
+from qraft.detect import DETECTORS, LINED, EntityDetectors, Finding
 from qraft.model import Event, event_id, iso_from_us
 
 Row = dict[str, float]
 
 START_US = 1_700_000_000_000_000
-LINES = dict.fromkeys(DETECTORS, 0.5)
+LINES = dict.fromkeys(LINED, 0.5)
 
 
 def noise(rows: int, fields: int = 3, seed: int = 0) -> list[Row]:
@@ -45,7 +47,8 @@ def cycle(rows: int, period: int = 1440, height: float = 3.0, fields: int = 3, s
 
 
 def eventful(rows: int, seed: int = 3) -> list[Row]:
-    """Three fields and an entity with everything in it: shifts, spreads, spikes, gaps, and a field that comes later."""
+    """Three fields and an entity with everything in it: shifts, spreads, spikes, gaps, a field that comes later, one that
+    stands still for a while, one that is missing."""
     draw = Random(seed)
     out = noise(rows, 3, seed)
     for at, row in enumerate(out):
@@ -57,6 +60,10 @@ def eventful(rows: int, seed: int = 3) -> list[Row]:
             del row["f2"]
         if at > rows // 2:
             row["late"] = draw.gauss(0.0, 1.0)
+        if 0.7 * rows <= at < 0.7 * rows + 60:
+            row["f1"] = 2.5
+        if 0.8 * rows <= at < 0.8 * rows + 60:
+            del row["f0"]
         row["sensor"] = float(at % 3 == 0)
     return out
 
@@ -82,12 +89,7 @@ def by_sensor() -> Settings:
 
 def only(detector: str) -> DetectSettings:
     """Settings with one detector."""
-    return DetectSettings(
-        adwin=AdwinSettings(enabled=detector == "adwin"),
-        ddm=DdmSettings(enabled=detector == "ddm"),
-        forest=ForestSettings(enabled=detector == "forest"),
-        clusters=ClusterSettings(enabled=detector == "clusters"),
-    )
+    return DetectSettings.model_validate({name: {"enabled": name == detector} for name in DETECTORS})
 
 
 def findings(

@@ -43,10 +43,10 @@ def test_the_least_recently_seen_entity_gives_way() -> None:
     for at, row in enumerate(rows):
         table.step("abc"[at % 3], at, row, LINES)
     assert table.step("a", 300, rows[0], LINES).warm > 0.2
-    assert table.step("d", 301, rows[0], LINES).warm < 0.02
+    assert table.step("d", 301, rows[0], LINES).warm < 0.03
     assert len(table) == 3
     assert table.step("a", 302, rows[0], LINES).warm > 0.2
-    assert table.step("b", 303, rows[0], LINES).warm < 0.02
+    assert table.step("b", 303, rows[0], LINES).warm < 0.03
 
 
 def test_only_entities_with_new_rows_are_frozen_again() -> None:

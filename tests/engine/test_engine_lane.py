@@ -17,6 +17,7 @@ from qraft.config.detect import DetectSettings, ForestSettings
 from qraft.config.settings import EngineSettings, StoreSettings
 from qraft.engine.lane import Lane
 from qraft.engine.meters import Meters
+from qraft.engine.notices import Notices
 from qraft.engine.taps import Taps
 from qraft.ingest.base import wall_clock
 from qraft.model import DeadLetter, Event, Feedback, event_id, iso_from_us
@@ -78,15 +79,17 @@ async def bus(nats_url: str) -> AsyncIterator[Bus]:
 
 
 def lane(bus: Bus, store: Store, recovery: Recovery, executor: ThreadPoolExecutor) -> Lane:
+    meters, publisher = Meters("test", monotonic=time.monotonic, now_us=wall_clock), Publisher(bus)
     return Lane(
         LANE,
         settings=SETTINGS,
         reader=LaneReader(bus, LANE),
-        publisher=Publisher(bus),
+        publisher=publisher,
         recovery=recovery,
         store=store,
-        meters=Meters("test", monotonic=time.monotonic, now_us=wall_clock),
+        meters=meters,
         taps=Taps(SETTINGS, bus, time.monotonic),
+        notices=Notices(publisher, meters),
         executor=executor,
         monotonic=time.monotonic,
     )

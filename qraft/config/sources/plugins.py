@@ -11,10 +11,9 @@ therefore imports `qraft.config` before it.
 from __future__ import annotations
 
 import logging
-import sys
-from importlib.metadata import entry_points
 from typing import Any, Final, Literal, Protocol, get_args, get_origin
 
+from qraft.config.plugins import load_group
 from qraft.config.sources.common import SourceSettings
 
 GROUP: Final = "qraft.adapters"
@@ -34,22 +33,10 @@ def load_plugins(taken: set[str]) -> dict[str, Plugin]:
 
     One that cannot be loaded, or whose name is in ``taken``, is left out with a warning that names the package.
     """
-    found: dict[str, Plugin] = {}
-    # A module with settings imports this package, so one that is there already is half imported: it is what imports us.
-    importing = set(sys.modules)
-    for entry in entry_points(group=GROUP):
-        package = entry.dist.name if entry.dist is not None else entry.value
-        try:
-            if entry.name in taken or entry.name in found:
-                raise TypeError("an adapter of this name is there already")
-            if entry.module in importing:
-                raise ImportError("it was imported before qraft.config; import that first")
-            found[entry.name] = _checked(entry.name, entry.load())
-        except (Exception, SystemExit) as error:  # another package's fault must not stop this program
-            _log.warning(
-                "adapter %s of package %s cannot be used: %s", entry.name, package, str(error) or type(error).__name__
-            )
-    return found
+    found, unusable = load_group(GROUP, "an adapter", taken, _checked)
+    for name, package, reason in unusable:
+        _log.warning("adapter %s of package %s cannot be used: %s", name, package, reason)
+    return {name: loaded.part for name, loaded in found.items()}
 
 
 def _checked(name: str, plugin: Any) -> Plugin:

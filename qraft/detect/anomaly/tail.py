@@ -11,6 +11,7 @@ _MEMORY: Final = 4096.0
 _EXCESSES: Final = 256
 _CAP: Final = 8.0
 _TO_DECADES: Final = 1.0 / math.log(10.0)
+_AT_THRESHOLD: Final = -math.log10(1.0 - _QUANTILE)
 
 
 class Tail:
@@ -19,9 +20,11 @@ class Tail:
     Half of the answer is the plain rank, which cannot say more than the rows it has seen; half is the exponential tail,
     which can; its mean is taken two standard errors long, so a young tail is not trusted far out. The histogram halves its
     counts now and then, so the distant past fades.
+
+    ``soft`` is the rarity of the score weighed last that goes on below the 91 % quantile: it keeps the order of common rows.
     """
 
-    __slots__ = ("_bins", "_excess", "_low", "_scale", "_seen_excesses", "_threshold", "_total", "rows")
+    __slots__ = ("_bins", "_excess", "_low", "_scale", "_seen_excesses", "_threshold", "_total", "rows", "soft")
 
     def __init__(self, low: float, high: float, bins: int) -> None:
         self._low = low
@@ -32,18 +35,24 @@ class Tail:
         self._excess = 0.0
         self._seen_excesses = 0
         self.rows = 0
+        self.soft = 0.0
 
-    def weigh(self, score: float) -> float:
-        """Decades of rarity, 0 for whatever lies below the 91 % quantile; then adds the score to the past."""
-        self.rows = rows = self.rows + 1
+    def weigh(self, score: float, *, learn: bool = True) -> float:
+        """Decades of rarity, 0 for whatever lies below the 91 % quantile; then adds the score to the past
+        where ``learn`` is set.
+        """
         bins = self._bins
         at = int((score - self._low) * self._scale)
         at = 0 if at < 0 else at if at < len(bins) else -1
         over = score - self._threshold
         rarity = 0.0
+        self.soft = max(_AT_THRESHOLD + over / self._excess * _TO_DECADES, 0.0) if self._excess > 0.0 else 0.0
+        if over > 0.0 and self._excess > 0.0:
+            rarity = self.soft = self._rarity(over, sum(bins[at:]))
+        if not learn:
+            return rarity
+        self.rows = rows = self.rows + 1
         if over > 0.0:
-            if self._excess > 0.0:
-                rarity = self._rarity(over, sum(bins[at:]))
             self._seen_excesses += 1
             limited = over if self._excess == 0.0 else min(over, _CAP * self._excess)
             self._excess += (limited - self._excess) / min(self._seen_excesses, _EXCESSES)

@@ -1,1 +1,1 @@
-"""Cluster change: what groups of rows there are, how large and where. Pure."""
+"""Cluster change: the groups of an entity's rows, and of a source's entities; what became of them. Pure."""

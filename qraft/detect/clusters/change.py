@@ -1,244 +1,301 @@
-"""Cluster change: online k-means over all fields; a current window against a reference of what came before."""
+"""Cluster change: the groups of an entity's last rows against those of the time before."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from qraft.config.detect import ClusterSettings
-from qraft.detect.backend import Codebook, OnlineKMeans
 from qraft.detect.base import Finding, Judgement
-from qraft.detect.clusters.blocks import Block, Move, Occupancy, block_of, merged, move_test, occupancy_test
-from qraft.detect.clusters.partition import Scaling, Vector, first_centres
+from qraft.detect.clusters.chance import Move, Occupancy, common_move, move_test, moved_from, occupancy_test, onset_of
+from qraft.detect.clusters.groups import Floats, Groups, Ints, grains_of, groups_of, labelled, scale_of, scaled
+from qraft.detect.clusters.kind import Change, change_of, matched
+from qraft.detect.clusters.tell import Told, finding_of
+from qraft.detect.clusters.window import Window
 from qraft.detect.evidence import Habit, confidence, effect_confidence
-from qraft.detect.report import QUIET, Weight, pair, ranked, short
+from qraft.detect.report import QUIET
 from qraft.detect.track import Tracks
 from qraft.model import PatternType
 
-_CURRENT: Final = 4
-"""Blocks of the current window."""
-_REFERENCE: Final = 20
-_LEARNING: Final = 0.01
-"""How far a centre moves towards a row."""
+_BLOCKS: Final = 4
+"""Blocks of the current window; the tests are made at the end of each."""
+_REFERENCE: Final = 4
+"""Windows before it, at most."""
+_GUARD: Final = 1
+"""Windows between, where there are enough: a change stays out of the reference while it is weighed."""
+_PURE: Final = 0.7
+"""A change is told once it is there for so many windows, so that its kind can be seen."""
 _LEAST_SHARE: Final = 0.2
-"""Least share of the rows that must have changed cluster."""
+"""Least share of the rows that must have changed group, where the groups are the same."""
+_LEAST_GROUP: Final = 0.06
+"""The same where a group came or went."""
 _LEAST_MOVE: Final = 1.0
-"""Least move of a centre, in within-cluster spreads."""
+"""Least move of a centre, in spreads within the group."""
 _USUAL: Final = 0.4
 _USUAL_MEMORY: Final = 16
 _USUAL_CAP: Final = 8.0
-_NEW: Final = 2.0
-"""A centre this many within-cluster radii from every old one is a new cluster."""
-_AWAY: Final = 3.0
-"""Spreads between a field's reference mean and the centre it was scaled by, from which the scaling is made anew."""
-_NAMED: Final = 8
-"""Fields that the states of a finding name."""
 
 
-class _Partition(NamedTuple):
-    """What rows are assigned by, and the rows it was made from."""
+class _Known(NamedTuple):
+    """Groups of the reference in the fields' own units, their shares there, and the fields' range: middle and half width."""
 
-    scaling: Scaling
-    centres: list[Vector]
-    labels: list[int]
-    vectors: list[Vector]
+    names: list[str]
+    centres: Floats
+    spreads: Floats
+    middle: Floats
+    width: Floats
+    grains: Floats
+
+
+class _View(NamedTuple):
+    """Reference and current rows on one scale, the old groups on it, and what the fields are.
+
+    ``common``: by how much all groups moved alike, which is taken off the rows of the current window.
+    """
+
+    names: list[str]
+    rows: Floats
+    middle: Floats
+    width: Floats
+    centres: Floats
+    spreads: Floats
+    grains: Floats
+    reference: int
+    common: Floats
 
 
 class ClusterChange:
-    """Compares, block by block, the last window of rows with up to five windows before it; after a change it starts anew."""
+    """Compares, block by block, the groups of the last window with those of up to four windows before it.
+
+    Where both are one group there is nothing to say: a level that moves is drift. What chance does is taken from the stream:
+    how long rows stay in a group, how its blocks differ, and how rare the rarest block of late was. After a finding the
+    stream starts anew with the rows since the change. State: 10 kB a field (1,250 rows) for the default window of 200,
+    64 fields at most; the tests begin after two windows.
+    """
 
     name = "clusters"
     type: PatternType = "cluster_change"
 
     def __init__(self, settings: ClusterSettings, tracks: Tracks) -> None:
         self._tracks = tracks
-        self._clusters = settings.clusters
-        self._seed = settings.seed
+        self._most = settings.clusters
         self._window = settings.window
-        self._length = max(settings.window // _CURRENT, 1)
+        self._length = max(settings.window // _BLOCKS, 1)
         self._line = -math.log10(settings.significance)
-        self._rows: deque[Mapping[str, float]] = deque(maxlen=settings.window)
-        self._seen = 0
-        self._scaling = Scaling([])
-        self._codebook: Codebook | None = None
-        self._centres = 0
-        self._blocks: deque[Block] = deque(maxlen=_REFERENCE + _CURRENT)
-        self._labels: list[int] = []
-        self._vectors: list[Vector] = []
+        self._size = settings.window * (1 + _GUARD + _REFERENCE)
+        self._past = Window(self._size, self._length)
+        self._fill = 0
+        self._warm = False
+        self._known: _Known | None = None
+        self._age = 0
         self._usual = _USUAL
-        self._pending: deque[float] = deque(maxlen=_CURRENT)
+        self._pending: deque[float] = deque(maxlen=_BLOCKS)
         self._habit = Habit()
 
-    def step(self, time_us: int, row: Mapping[str, float], line: float) -> Judgement:  # noqa: ARG002 part of the interface
-        """Assigns this row to a cluster; at the end of a block, tests."""
-        self._rows.append(row)
-        codebook = self._codebook
-        if codebook is None:
-            if len(self._rows) == self._window:
-                self._adopt(self._partition())
-            return self._warming()
-        vector = self._scaling.vector(row)
-        self._vectors.append(vector)
-        self._labels.append(codebook.assign(vector))
-        warming = QUIET if self._seen >= 2 * self._window else self._warming()
-        if len(self._labels) < self._length:
-            return warming
-        self._blocks.append(block_of(self._labels, self._vectors, self._centres))
-        self._labels, self._vectors = [], []
-        if self._stale():
-            self._adopt(self._partition())
-        elif len(self._blocks) >= 2 * _CURRENT:
-            return self._test(line)
-        return warming
-
-    def _warming(self) -> Judgement:
-        self._seen += 1
-        return Judgement(0.0, 0.0, min(self._seen / (2 * self._window), 0.99), None)
-
-    def _partition(self) -> _Partition:
-        """Scaling and centres from the last window of rows."""
-        scaling = Scaling(self._rows)
-        vectors = [scaling.vector(row) for row in self._rows]
-        return _Partition(scaling, *first_centres(vectors, self._clusters, self._seed), vectors)
-
-    def _adopt(self, made: _Partition) -> None:
-        """Goes on with a new partition; the rows it was made from are the first of the new reference."""
-        self._scaling = made.scaling
-        self._centres = len(made.centres)
-        codebook = self._codebook = OnlineKMeans(made.centres, _LEARNING)
-        labels = [codebook.assign(vector) for vector in made.vectors]
-        self._blocks.clear()
-        for start in range(0, _CURRENT * self._length, self._length):
-            end = start + self._length
-            self._blocks.append(block_of(labels[start:end], made.vectors[start:end], self._centres))
-        self._labels, self._vectors = [], []
-        self._pending.clear()
-
-    def _stale(self) -> bool:
-        """Whether fields have come or gone."""
-        tracks = self._tracks
-        names = self._scaling.names
-        if any(track.rows >= self._window and track.name not in names for track in tracks.active):
-            return True
-        return any(tracks.absent(name) >= self._length for name in names)
+    def step(self, time_us: int, row: Mapping[str, float], line: float) -> Judgement:
+        """Takes a row; at the end of a block, tests."""
+        past = self._past
+        past.add(time_us, row)
+        self._fill += 1
+        if self._fill >= self._length:
+            self._fill = 0
+            if len(past) >= 2 * self._window:
+                return self._test(line)
+        if self._warm or len(past) >= 2 * self._window:
+            self._warm = True
+            return QUIET
+        return Judgement(0.0, 0.0, min(len(past) / (2 * self._window), 0.99), None)
 
     def _test(self, line: float) -> Judgement:
-        blocks = list(self._blocks)
-        reference, current = blocks[:-_CURRENT], blocks[-_CURRENT:]
-        before, after = merged(reference), merged(current)
-        if any(abs(before.mean(field)) > _AWAY for field in range(len(self._scaling.names))):
-            self._adopt(self._partition())
+        known = self._reference()
+        if known is None:
             return QUIET
-        occupancy = occupancy_test(reference, before, after)
-        move = move_test(reference, current, before, after)
-        now = self._tracks.row
-        demand = self._line + 2.0 * self._usual + self._habit.demand(now)
-        shares = min(confidence(occupancy.decades, demand), effect_confidence(occupancy.moved_share, _LEAST_SHARE))
+        view = self._view(known)
+        reference = view.reference
+        now = groups_of(view.rows[-self._window :], self._most, view.grains)
+        if len(known.centres) == 1 and len(now.shares) == 1:
+            self._learn(0.0)
+            return QUIET
+        same = matched(view.centres, view.spreads, now.centres, now.spreads, np.maximum(now.shares * self._window, 1.0))
+        labels, number = _cells(view, now, same)
+        occupancy = occupancy_test(_without_guard(labels, reference, self._window), number, reference, self._length)
+        move = _NO_MOVE
+        if len(known.centres) > 1:
+            own = labels if number == len(known.centres) else labelled(view.rows, view.centres, view.spreads)
+            own = _without_guard(own, reference, self._window)
+            rows = _without_guard(view.rows, reference, self._window)
+            move = move_test(rows, own, len(known.centres), reference, self._length)
+        demand = self._line + 2.0 * self._usual + self._habit.demand(self._tracks.row)
+        least = _LEAST_SHARE if number == len(known.centres) and not _any_gone(occupancy) else _LEAST_GROUP
+        shares = min(confidence(occupancy.decades, demand), effect_confidence(occupancy.moved_share, least))
         moves = min(confidence(move.decades, demand), effect_confidence(abs(move.distance), _LEAST_MOVE))
         onset = max(shares, moves)
-        if len(self._pending) == _CURRENT:
-            self._usual += (self._pending[0] - self._usual) / _USUAL_MEMORY
-        self._pending.append(min(max(occupancy.decades, move.decades), _USUAL_CAP))
+        self._learn(max(occupancy.decades, move.decades))
         if onset < line:
             return Judgement(onset, 0.0, 1.0, None)
-        made = self._partition()
-        finding = self._finding(before, after, made, occupancy, move if moves > shares else None)
-        self._habit.note(now)
-        self._adopt(made)
+        finding = self._finding(view, labels, occupancy, move if moves > shares else None, shares >= line)
+        if finding is None:
+            return QUIET
+        self._habit.note(self._tracks.row)
         return Judgement(onset, 0.0, 1.0, finding)
 
-    def _finding(self, before: Block, after: Block, made: _Partition, occupancy: Occupancy, move: Move | None) -> Finding:
-        scaling = self._scaling
-        weights = _weights(scaling, before, after, move)
-        contributors = ranked(weights)
-        named = [scaling.names.index(one.field) for one in contributors[:_NAMED]]
-        prev, new = _state(scaling, before, named), _state(scaling, after, named)
-        births = self._births(before, made)
-        deaths = [
-            cluster
-            for cluster, (was, now) in enumerate(zip(before.counts, after.counts, strict=True))
-            if 20 * was >= before.rows and 10 * now * before.rows < was * after.rows
+    def _learn(self, decades: float) -> None:
+        """What the tests usually say of this stream, as of a window ago."""
+        if len(self._pending) == _BLOCKS:
+            self._usual += (self._pending[0] - self._usual) / _USUAL_MEMORY
+        self._pending.append(min(decades, _USUAL_CAP))
+
+    def __getstate__(self) -> dict[str, Any]:
+        known = self._known
+        packed = None if known is None else (known.names, [(one.tobytes(), one.shape) for one in known[1:]])
+        return {**self.__dict__, "_known": packed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        packed = state.pop("_known")
+        self.__dict__.update(state)
+        self._known = None
+        if packed is not None:
+            names, arrays = packed
+            self._known = _Known(names, *(np.frombuffer(data).reshape(shape) for data, shape in arrays))
+
+    def _reference(self) -> _Known | None:
+        """The groups of the rows before the current window, looked for once in two windows."""
+        past = self._past
+        rows = past.rows[-self._size :]
+        before, now = rows[: self._before(len(rows))], rows[-self._window :]
+        here = [
+            at
+            for at in range(len(past.names))
+            if 2 * np.count_nonzero(before[:, at] == before[:, at]) >= len(before)
+            and 2 * np.count_nonzero(now[:, at] == now[:, at]) >= len(now)
         ]
-        if move is not None or (births and deaths):
-            lead = contributors[0]
-            was, now = pair(lead.before or 0.0, lead.after or 0.0)
-            prev["label"], new["label"] = f"{lead.field} {was}", f"{lead.field} {now}"
-            moved = f"cluster {move.cluster + 1}" if move is not None else "a cluster"
-            summary = f"{moved} moved: {lead.field} from {was} to {now}"
-        elif births:
-            place, share = births[0]
-            prev["label"], new["label"] = f"{self._centres} clusters", f"a new one with {share:.0%}"
-            summary = f"a new cluster holds {share:.0%} of the last {after.rows} rows, near {_place(scaling, place, named)}"
+        if not here:
+            return None
+        names = [past.names[at] for at in here]
+        known = self._known
+        self._age += 1
+        if known is None or known.names != names or self._age >= 2 * _BLOCKS:
+            chosen = before[:, here]
+            middle, width = scale_of(chosen)
+            grains = grains_of(rows[:, here])
+            groups = groups_of(scaled(chosen, middle, width), self._most, grains / width)
+            known = _Known(names, middle + width * groups.centres, width * groups.spreads, middle, width, grains)
+            self._known = known
+            self._age = 0
+        return known
+
+    def _before(self, rows: int) -> int:
+        """Rows of the reference, of so many."""
+        most = rows - self._window
+        return max(min(most, 2 * self._window), most - _GUARD * self._window)
+
+    def _view(self, known: _Known) -> _View:
+        past = self._past
+        column = {name: at for at, name in enumerate(past.names)}
+        rows = past.rows[-self._size :, [column[name] for name in known.names]]
+        middle, width = scale_of(rows[-self._window :])
+        low = np.minimum(middle - width, known.middle - known.width)
+        high = np.maximum(middle + width, known.middle + known.width)
+        middle, width = 0.5 * low + 0.5 * high, np.maximum(0.5 * high - 0.5 * low, 1e-99)
+        centres, spreads = (known.centres - middle) / width, np.maximum(known.spreads / width, 1e-6)
+        values = scaled(rows, middle, width)
+        common = np.zeros(len(middle))
+        if len(centres) > 1:
+            labels = labelled(values, centres, spreads)
+            common = common_move(values, labels, len(centres), len(values) - self._window)
+            values[-self._window :] -= common
+        return _View(
+            known.names, values, middle, width, centres, spreads, known.grains / width, self._before(len(rows)), common
+        )
+
+    def _finding(self, view: _View, labels: Ints, occupancy: Occupancy, move: Move | None, sure: bool) -> Finding | None:
+        """What the rows since the change say of it; None while they are too few, or where they are one group as before.
+
+        ``move`` is given where it is the stronger evidence, ``sure`` tells whether that of the shares is enough as well:
+        without it, no group came or went.
+        """
+        size = len(view.rows)
+        first = max(min(view.reference, size - 2 * self._window), self._length)
+        if move is None:
+            began = onset_of(labels, occupancy.before, occupancy.now, first)
         else:
-            gaps = [now / after.rows - was / before.rows for was, now in zip(before.counts, after.counts, strict=True)]
-            cluster = max(range(len(gaps)), key=lambda at: (abs(gaps[at]), -at))
-            was, now = f"{before.counts[cluster] / before.rows:.0%}", f"{after.counts[cluster] / after.rows:.0%}"
-            prev["label"], new["label"] = f"cluster {cluster + 1}: {was}", f"cluster {cluster + 1}: {now}"
-            verb = "vanished" if cluster in deaths else "grew" if gaps[cluster] > 0.0 else "shrank"
-            centre = [before.mean(field, cluster) for field in range(len(scaling.names))]
-            summary = f"cluster {cluster + 1} near {_place(scaling, centre, named)} {verb}: from {was} to {now} of the rows"
+            own = labelled(view.rows, view.centres, view.spreads) == move.group
+            values = view.rows[:, move.field]
+            before, now = slice(view.reference), slice(size - self._window, size)
+            level, moved = (float(np.nanmean(values[part][own[part]])) for part in (before, now))
+            began = moved_from(values, own, level, moved, first)
+        if size - began < _PURE * self._window:
+            return None
+        groups = groups_of(view.rows[began:], self._most, view.grains)
+        if len(view.centres) == 1 and len(groups.shares) == 1:
+            return None
+        rows = np.maximum(groups.shares * (size - began), 1.0)
+        same = matched(view.centres, view.spreads, groups.centres, groups.spreads, rows)
+        labels = labelled(view.rows, view.centres, view.spreads)
+        number = len(view.centres)
+        was = np.bincount(labels[:began], minlength=number) / began
+        cells, number = _cells(view, groups, same)
+        here = np.bincount(cells[began:], minlength=number) / (size - began)
+        change = change_of(same, was, here, groups.shares)
+        if move is not None and change.kind != "occupancy" and not sure:
+            return None
+        if change.kind == "occupancy" and move is not None:
+            change = Change("moved", (move.group,), tuple(at for at, old in enumerate(same) if old == move.group))
+        if change.kind == "moved" and (not change.new or len(groups.shares) == 1):
+            return None  # a stream that moves as one is drift
+        told = Told(
+            change,
+            view.names,
+            view.middle,
+            view.width,
+            view.centres,
+            view.spreads,
+            was,
+            groups,
+            here,
+            began,
+            size - began,
+            view.common,
+        )
         metrics = {
-            "g": occupancy.g,
-            "dispersion": occupancy.dispersion,
             "decades_occupancy": occupancy.decades,
             "moved_share": occupancy.moved_share,
+            "dispersion": float(occupancy.dispersion.max()),
             "decades_move": move.decades if move is not None else 0.0,
             "move": move.distance if move is not None else 0.0,
-            "births": float(len(births)),
-            "deaths": float(len(deaths)),
+            "groups_before": float(len(view.centres)),
+            "groups_now": float(len(groups.shares)),
             "usual_decades": self._usual,
         }
-        return Finding(prev, new, contributors, summary, metrics)
-
-    def _births(self, before: Block, made: _Partition) -> list[tuple[Vector, float]]:
-        """Centres of the last window that are far from every old one, with their share of the rows, largest first.
-
-        Places are in the old scaling.
-        """
-        scaling = self._scaling
-        fields = range(len(scaling.names))
-        radius = sum([before.within(field) for field in fields])
-        old = [
-            [before.mean(field, cluster) for field in fields]
-            for cluster, count in enumerate(before.counts)
-            if 50 * count >= before.rows
-        ]
-        births = []
-        for number, centre in enumerate(made.centres):
-            share = made.labels.count(number) / len(made.labels)
-            row = {name: made.scaling.unit(at, centre[at]) for at, name in enumerate(made.scaling.names)}
-            place = scaling.vector(row)
-            gaps = [sum([(a - b) ** 2 for a, b in zip(place, other, strict=True)]) for other in old]
-            if share >= 0.1 and min(gaps) > _NEW * _NEW * radius:
-                births.append((place, share))
-        births.sort(key=lambda birth: -birth[1])
-        return births
+        began_us = int(self._past.times[began - size])
+        self._past.keep(size - began)
+        self._known = None
+        self._pending.clear()
+        return finding_of(told, view.rows, metrics, began_us)
 
 
-def _state(scaling: Scaling, block: Block, named: Sequence[int]) -> dict[str, Any]:
-    centres = [
-        {scaling.names[at]: scaling.unit(at, block.mean(at, cluster)) for at in named} if count else None
-        for cluster, count in enumerate(block.counts)
-    ]
-    return {"occupancy": [count / block.rows for count in block.counts], "centres": centres, "n": block.rows}
+T = TypeVar("T", bound=np.generic)
+
+_NO_MOVE: Final = Move(0, 0, 0.0, 0.0)
 
 
-def _place(scaling: Scaling, centre: Sequence[float], named: Sequence[int]) -> str:
-    return ", ".join(f"{scaling.names[at]} {short(scaling.unit(at, centre[at]))}" for at in named[:2])
+def _without_guard(values: npt.NDArray[T], reference: int, window: int) -> npt.NDArray[T]:
+    """The reference and the current window, without what lies between."""
+    return values if len(values) == reference + window else np.concatenate([values[:reference], values[-window:]])
 
 
-def _weights(scaling: Scaling, before: Block, after: Block, move: Move | None) -> dict[str, Weight]:
-    """How far each field went: squared change of its mean and of its log spread; within the one cluster if that moved."""
-    weights = {}
-    for field, name in enumerate(scaling.names):
-        if move is not None:
-            was, now = before.mean(field, move.cluster), after.mean(field, move.cluster)
-            weight = (now - was) ** 2 / before.within(field)
-        else:
-            was, now = before.mean(field), after.mean(field)
-            growth = 0.5 * math.log(after.spread(field) / before.spread(field))
-            weight = (now - was) ** 2 / before.spread(field) + growth * growth
-        weights[name] = Weight(weight, scaling.unit(field, was), scaling.unit(field, now))
-    return weights
+def _any_gone(occupancy: Occupancy) -> bool:
+    return bool(((occupancy.now < 0.1 * occupancy.before) & (occupancy.before >= _LEAST_GROUP)).any())
+
+
+def _cells(view: _View, now: Groups, same: list[int]) -> tuple[Ints, int]:
+    """Each row's place: the old groups, then those of now that are none of them."""
+    fresh = [at for at, old in enumerate(same) if old < 0]
+    centres = np.concatenate([view.centres, now.centres[fresh]])
+    spreads = np.concatenate([view.spreads, now.spreads[fresh]])
+    return labelled(view.rows, centres, spreads), len(centres)
