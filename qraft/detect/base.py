@@ -38,7 +38,7 @@ class Judgement(NamedTuple):
         onset: confidence in [0, 1] that something begins at this row; at or above the line it raises a pattern.
             Gated: one incident has one row at or above the line.
         state: confidence in [0, 1] that this row lies within something abnormal (drift detectors: always 0).
-        warm: share in [0, 1] of the warm-up that is done; below 1 onset and state are 0.
+        warm: share in [0, 1] of the warm-up that is done; below 1 onset and state stay under the line.
         finding: given exactly when ``onset >= line``.
     """
 

@@ -89,6 +89,22 @@ def digest_add(digest: Floats, value: float) -> bool:
 
 
 @kernel
+def digest_shares(digest: Floats, value: float) -> tuple[float, float, float]:
+    """How many values merged so far are at most, how many are at least ``value``, and how many there are."""
+    at_most = 0.0
+    at_least = 0.0
+    total = 0.0
+    for at in range(int(digest[_CENTROIDS])):
+        weight = digest[_WEIGHTS + at]
+        total += weight
+        if digest[_MEANS + at] <= value:
+            at_most += weight
+        if digest[_MEANS + at] >= value:
+            at_least += weight
+    return at_most, at_least, total
+
+
+@kernel
 def digest_quantile(digest: Floats, share: float) -> float:
     """The quantile of the values merged so far; 0 of none. Between centroids it is interpolated."""
     count = int(digest[_CENTROIDS])

@@ -179,7 +179,7 @@ def test_warm_up_is_seen_short_and_quiet() -> None:
     assert warm == sorted(warm)
     assert warm[0] < 0.02
     assert warm[WARMUP] == 1.0
-    assert all(one.onset == one.state == 0.0 for one in judgements if one.warm < 1.0)
+    assert all(max(one.onset, one.state) < 0.5 for one in judgements if one.warm < 1.0)
 
 
 def test_a_field_that_comes_late_is_judged_once_it_is_known() -> None:

@@ -27,7 +27,7 @@ from qraft.detect.base import Finding, Judgement
 from qraft.detect.evidence import Habit, confidence
 from qraft.detect.gate import Gate
 from qraft.detect.track import Tracks
-from qraft.model import PatternType
+from qraft.model import DEFAULT_LINE, PatternType
 
 WARMUP: Final = 200
 """Rows until the detector speaks: half of them to settle, half to know its own scores. The trees join a window and 100
@@ -65,8 +65,10 @@ _ADOPT_US: Final = 7 * 86_400 * 1_000_000
 _RECOVERY: Final = 4
 """Calm rows undo so many abnormal ones."""
 _TO_DECADES: Final = 1.0 / math.log(10.0)
-_GATED: Final = 0.99
-"""A row of an incident that was told stays below the line by this factor, and keeps its rank there."""
+_RANKED: Final = 0.9
+"""Share of the line that the rank of a row of which nothing is told reaches at most."""
+_RANK_MIDDLE: Final = 2.0
+"""Decades of extremeness that bring half of that."""
 _MOST: Final = 24.0
 
 
@@ -111,7 +113,8 @@ class ForestAnomaly:
         if self._row_tail.rows < _CALIBRATION or self._rows < WARMUP:
             self._calm_us = time_us
             self._told = fields.decades >= _CALM  # what began before is no onset
-            return Judgement(0.0, 0.0, min(self._warm(), 0.99), None)
+            rank = self._rank(line)
+            return Judgement(rank, rank, min(self._warm(), 0.99), None)
         if not settled:
             return Judgement(0.0, 0.0, 1.0, None)
         return self._judge(time_us, line, alone, lonely, settled)
@@ -132,10 +135,10 @@ class ForestAnomaly:
         now = self._tracks.row
         demand = self._habit.demand(now)
         onset = confidence(level, _LINE + many + demand)
-        if self._gate.holds(now, level):
-            return Judgement(min(onset, _GATED * line), state, 1.0, None)
-        if onset < line:
-            return Judgement(onset, state, 1.0, None)
+        if state < DEFAULT_LINE:
+            state = self._rank(DEFAULT_LINE)
+        if self._gate.holds(now, level) or onset < line:
+            return Judgement(self._rank(line), state, 1.0, None)
         metrics = {
             "score": self._fields.score,
             "decades": level,
@@ -167,6 +170,14 @@ class ForestAnomaly:
             self._fields.adopt()
             self._abnormal = 0
             self._told = False
+
+    def _rank(self, line: float) -> float:
+        """A confidence below the line for a row that nothing is told of: it keeps the order of how extreme and how
+        unexpected rows are.
+        """
+        known = self._row_tail.soft
+        rarity = 0.5 * (self._fields.extreme + known) if known > 0.0 else self._fields.extreme
+        return _RANKED * line * confidence(rarity, _RANK_MIDDLE)
 
     def _peak(self) -> float:
         """Rarity of the field that stands out most: half by the fields' own tails, half by how often that was so."""

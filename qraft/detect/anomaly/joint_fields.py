@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from qraft.detect.anomaly import joint_kernel as at
+from qraft.detect.anomaly.joint_extremes import Extremes
 from qraft.detect.anomaly.joint_kernel import Floats
 from qraft.detect.track import Tracks
 
@@ -34,9 +35,9 @@ class Reading(NamedTuple):
 class Fields:
     """The state of the compiled judge.
 
-    ``out``, ``point``, ``score`` and ``decades`` are of the row judged last, ``x`` is that row by slot (NaN where a field is
-    missing).
-    A field takes 0.5 kB, and 16 bytes for each place there is: 2.5 kB at most.
+    ``out``, ``point``, ``score``, ``decades`` and ``extreme`` are of the row judged last, ``x`` is that row by slot (NaN
+    where a field is missing).
+    A field takes 4.5 kB, and 16 bytes for each place there is: 6.5 kB at most.
     """
 
     def __init__(self, tracks: Tracks) -> None:
@@ -52,6 +53,8 @@ class Fields:
         self._fields, self._ladders, self._links = _fresh(_FIRST)
         self.x, self.point = np.full((2, _FIRST), np.nan)
         self.out = np.zeros((_FIRST + 1, at.OUT_COLUMNS))
+        self._extremes = Extremes()
+        self.extreme = 0.0
 
     @property
     def score(self) -> float:
@@ -87,6 +90,7 @@ class Fields:
                 if slot >= 0:
                     self.x[slot] = value
         at.judge(self.x, self._fields, self._ladders, self._links, self.out, self.point, self._totals)
+        self.extreme = self._extremes.weigh(self.x)
 
     def adopt(self) -> None:
         """Takes the recent rows as the new reference of every field."""
@@ -165,6 +169,7 @@ class Fields:
         return self.names.index(min(gone)[1]) if gone else -1
 
     def _clear(self, slot: int) -> None:
+        self._extremes.forget(slot)
         self._fields[slot] = _FRESH_FIELD
         self._ladders[slot] = _FRESH_RUNG
         for links in self._links:

@@ -36,8 +36,6 @@ _MOST_FIELDS: Final = 128
 _GROWTH: Final = 4
 """Fields by which the arrays grow."""
 _DAY_US: Final = 86_400_000_000
-_HELD_BACK: Final = 0.98
-"""A row that may not speak scores at most so much of the line."""
 
 
 def demand(rows: float) -> float:
@@ -125,9 +123,10 @@ class NoveltyAnomaly:
         held = self._gate.holds(self._rows, level, time_us)
         if not held and level >= _SIMMERS * LINE:
             self._gate.alert(self._rows, level, time_us)
+        state = sure if level >= LINE else 0.0
         if held or sure < line:
-            return Judgement(min(sure, _HELD_BACK * line), sure, 1.0, None)
-        return Judgement(sure, sure, 1.0, self._finding(lead, level, asked))
+            return Judgement(0.0, state, 1.0, None)
+        return Judgement(sure, state, 1.0, self._finding(lead, level, asked))
 
     def _quiet(self) -> Judgement:
         return QUIET if self._rows > self._warmup else Judgement(0.0, 0.0, self._rows / (self._warmup + 1), None)
