@@ -15,10 +15,12 @@ setup: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Qraft needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }
-	@echo "setting up .venv (once; a minute or two)"
+	@echo "setting up .venv (once; two or three minutes)"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --no-deps --require-hashes --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@echo "compiling the detectors (once; half a minute)"
+	@$(BIN)/python -m qraft.detect.warm
 	@touch $@
 
 lint: setup

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from qraft.commands.common import ConfigOption, JsonOption, load_settings
+from qraft.commands.kernels import prepare_detectors
 from qraft.commands.output import plain, print_json
 
 
@@ -35,6 +36,7 @@ def run_tests(
     """
     from qraft.replay.cases import find_cases, junit as as_xml, lines, run_cases
 
+    prepare_detectors()
     jobs = find_cases(paths or [], load_settings(config), only)
     began = time.perf_counter()
     outcomes = run_cases(jobs, workers=workers, progress=not as_json)

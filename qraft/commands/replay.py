@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from qraft.commands.common import ConfigOption, DataDirOption, JsonOption, load_settings
+from qraft.commands.kernels import prepare_detectors
 
 
 def replay(
@@ -61,6 +62,7 @@ def replay(
     from qraft.replay import replay as run
 
     settings = load_settings(config, data_dir)
+    prepare_detectors()
     summary = run(
         inputs,
         time=time,

@@ -19,6 +19,7 @@ from qraft.commands.common import (
     load_settings,
     password_of,
 )
+from qraft.commands.kernels import prepare_detectors
 
 NoTuiOption = Annotated[bool, typer.Option("--no-tui", help="Stay in this terminal without the interface; Ctrl-C ends all.")]
 
@@ -34,6 +35,7 @@ def up(no_tui: NoTuiOption = False, config: ConfigOption = None, data_dir: DataD
     from qraft.engine import up as stack
 
     settings = load_settings(config)
+    prepare_detectors()
     folder = data_directory(settings, data_dir)
     return stack.up(settings, config=config_file(config), data_dir=folder, tui=not no_tui)
 
@@ -47,6 +49,7 @@ def engine(config: ConfigOption = None, data_dir: DataDirOption = None) -> int:
 
     settings = load_settings(config, data_dir)
     file = config_file(config)
+    prepare_detectors()
     return daemon.run(
         settings,
         config=file.absolute() if file is not None else None,
@@ -125,6 +128,7 @@ def demo(
         _need_terminal()
     from qraft.engine import demo as show
 
+    prepare_detectors()
     return show.demo(tui=with_tui, seconds=seconds, as_json=as_json, data_dir=data_dir)
 
 

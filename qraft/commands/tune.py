@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qraft.commands.common import ConfigOption, DataDirOption, Instance, JsonOption, UserError, find_instance, load_settings
+from qraft.commands.kernels import prepare_detectors
 from qraft.commands.servers import open_store
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def tune(
 
     if as_json and write:
         raise UserError("--json and --write are two ways to end; give one of them")
+    prepare_detectors()
     settings = load_settings(config, data_dir)
     if write:
         file_to_edit(config)  # a mistake here is told before the long part

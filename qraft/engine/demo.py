@@ -14,7 +14,7 @@ import msgspec
 
 from qraft.bus import Bus
 from qraft.config import Settings
-from qraft.config.detect import AdwinSettings, ClusterSettings, DdmSettings, DetectSettings, ForestSettings
+from qraft.config.detect import ClusterSettings, DetectSettings, ForestSettings, NoveltySettings
 from qraft.config.dump import write_settings
 from qraft.config.settings import EngineSettings
 from qraft.config.sources import FileSource, HostSource, WebSocketSource
@@ -30,8 +30,7 @@ BARRIER_SECONDS = 2.0
 PAGE = 10_000
 
 QUICK = DetectSettings(
-    adwin=AdwinSettings(warmup=60),
-    ddm=DdmSettings(warmup=60),
+    novelty=NoveltySettings(warmup=100),
     forest=ForestSettings(window=60),
     clusters=ClusterSettings(window=60),
 )

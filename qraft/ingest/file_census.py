@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Final
 from qraft.ingest.base import SourceError
 from qraft.ingest.file_cursor import Cursor
 from qraft.ingest.file_names import Files, Found, is_rotated, natural_key, siblings, status_of
-from qraft.ingest.file_sight import Sight
+from qraft.ingest.file_sight import Sight, age, distance, holds, likely
 from qraft.ingest.file_standing import Place
 from qraft.ingest.file_track import Track, hold, identity_of
 from qraft.ingest.files import MissingFileError, RowFile
@@ -71,6 +71,8 @@ class Census:
         track = Track(path, replace(form, file=str(path)), cursor)
         track.place = self._files.path_of(cursor.name)
         track.inode = place.inode
+        if place.changed_ms >= 0:
+            track.look = (-1, place.changed_ms * 1_000_000, -1)
         return self._numbered(track)
 
     def scan(self, moved: list[Track]) -> None:
@@ -100,7 +102,7 @@ class Census:
         for found in rest:
             if self._passed.get(found.path) != _key(found.status):
                 self._meet(found, moved, before.get(found.path))
-        for track in moved:
+        for track in sorted(moved, key=lambda track: track.generation):
             self._search(track)
 
     def _by_inode(self, rest: list[Found], moved: list[Track]) -> None:
@@ -109,7 +111,7 @@ class Census:
         for track in list(moved):
             found = there.get(track.inode)
             if found is not None and track.lost != identity_of(found.status):
-                if track.is_open or _holds(found.path, track, track.inode):
+                if track.is_open or holds(found.path, track, track.inode):
                     moved.remove(track)
                     rest.remove(found)
                     del there[track.inode]
@@ -172,18 +174,21 @@ class Census:
         if last in missing:
             missing.sort(key=lambda track: track is not last)
         for track in (*missing, *self.gone):
-            if sight.shows(track, finished=track in self.gone):
+            if sight.shows(track, finished=track in self.gone) and not self._earlier_copy(sight.found, track):
                 (moved if track in moved else self.gone).remove(track)
                 self._settle(track, sight.found)
                 return
         twin = self._twin(sight, moved)
         if twin is None:
-            last = last or self._latest.get(form.name)
+            if last is None or last.form.name == form.name:
+                last = self._latest.get(form.name)
             track = self._add(sight.found, form, sight.head)
-            track.after = last.after or last if last in moved and not last.begun else last
+            while last and last.after and not last.begun and (last in moved or last not in self.tracks):
+                last = last.after
+            track.after = last
             if last is None and sight.found.status.st_ctime_ns <= self._folded_ns:
                 track.known_bytes, track.news = sight.found.status.st_size, False
-        elif _holds(twin.path, twin):
+        elif holds(twin.path, twin):
             self._passed[sight.found.path] = _key(sight.found.status)
         else:  # it was truncated a moment ago, and this is the copy
             twin.close()
@@ -195,7 +200,7 @@ class Census:
         for track in self.tracks:
             if track in moved or track.leaving or not is_rotated(path, track.path) or not sight.holds(track):
                 continue
-            if sight.begins(track) or not _holds(track.path, track):
+            if sight.begins(track) or not holds(track.path, track):
                 return track
         return None
 
@@ -254,7 +259,7 @@ class Census:
 
     def _open_sibling(self, track: Track, *, copies: bool) -> bool:
         """Opens the file to which a rotation took what was read of a track: the very file, or a copy of it."""
-        for found in _likely(track):
+        for found in likely(track):
             same = found.status.st_ino == track.inode
             if track.lost == identity_of(found.status) or track.cursor is None or not (same or copies):
                 continue
@@ -269,15 +274,29 @@ class Census:
                 return True
         return False
 
+    def _earlier_copy(self, found: Found, track: Track) -> bool:
+        """Whether another file is rather the copy of a track than this one, as both hold what was read of it.
+
+        Where all files begin alike and no more than that was read, those that came later hold it too.
+        """
+        if found.status.st_ino == track.inode or track in self.gone:
+            return False
+        for other in likely(track):
+            if distance(other, track) >= distance(found, track):
+                return False
+            if track.lost != identity_of(other.status) and not self._is_anothers(other, track) and holds(other.path, track):
+                return True
+        return False
+
     def _is_anothers(self, found: Found, track: Track) -> bool:
         """Whether a file is another track's, which its inode says, and of one that is gone its content too."""
         inode = found.status.st_ino
         return any(other.inode == inode and other is not track for other in self.tracks) or any(
-            other.inode == inode and _holds(found.path, other) for other in self.gone
+            other.inode == inode and holds(found.path, other) for other in self.gone
         )
 
     def _remember(self, track: Track) -> None:
-        if track.cursor is None:
+        if not track.begun:
             return
         if len(self.gone) == MOST_GONE:
             forgotten = self.gone.popleft()
@@ -292,29 +311,51 @@ class Census:
             Whether there is such a file; ``track`` comes after it then.
         """
         ahead = track.after
-        if track.gap and not (track.is_open or track.leaving or _holds(track.path, track, track.inode)):
+        if track.gap and not (track.is_open or track.leaving or holds(track.path, track, track.inode)):
             status = status_of(track.path)
             if status is not None and status.st_ino == track.inode:
                 track.lost = track.identity
             track.forget("")  # rotated away too before it was begun
             self.scan([])
+            if track not in self.tracks:
+                return True  # what has its place now comes after what was ahead of it
         track.after = None
         if ahead is None or ahead.changed_ns < 0 or not track.gap:
             return False
-        until = track.changed_ns if track.leaving else 2**63
+        until = track.changed_ns if track.leaving or track.path != track.place else 2**63
         later = [
             found
             for found in siblings(track.place, rotated=True)
-            if ahead.changed_ns <= found.status.st_mtime_ns <= until and identity_of(found.status) != ahead.identity
+            if ahead.changed_ns <= found.status.st_mtime_ns <= until
+            and not (ahead.begun and identity_of(found.status) == ahead.identity)
         ]
         meant = {found.path for found in self._files.find()} if later else set()
-        for found in sorted(later, key=lambda found: found.status.st_mtime_ns):
+        missed = []
+        for found in sorted(later, key=age):
             form = replace(track.form, file=str(found.path))
             if found.path not in meant and (head := self._news(found, form)) is not None:
-                missed = self._add(found, form, head)
-                missed.after, missed.gap, missed.leaving = track.after, False, True
-                track.after = missed
+                missed.append(before := Track(found.path, form, head))
+                before.saw(found.status)
+                before.after, before.gap, before.leaving = track.after, False, True
+                self.tracks.append(before)
+                track.after = before
+        for number, before in enumerate(missed, self._room_before(track, len(missed))):
+            before.renumber(number)
+            self._numbered(before)
         return track.after is not None
+
+    def _room_before(self, track: Track, count: int) -> int:
+        """The first of so many numbers of generation that are free, which are those before ``track`` if it can be moved.
+
+        By its number a run after this one tells which file of a name is the newest.
+        """
+        name, generation = track.form.name, track.generation
+        later = [other for other in (*self.tracks, *self.gone) if other.form.name == name and other.generation >= generation]
+        if any(other.begun for other in later):
+            return max(other.generation for other in later) + 1
+        for other in later:
+            other.renumber(other.generation + count)
+        return generation
 
     def _news(self, found: Found, form: RowFormat) -> Cursor | None:
         """The place of a file's first row, if nothing of the file was read or is going to be."""
@@ -331,27 +372,6 @@ class Census:
                 return None if any(map(sight.shows, self.tracks)) else sight.head
         except SourceError:
             return None
-
-
-def _holds(path: Path, track: Track, inode: int = 0) -> bool:
-    """Whether a file, of that inode if one is given, holds what was read of ``track``."""
-    if track.cursor is None:
-        return True
-    file = hold(path, track.form, track.cursor)
-    if file is None:
-        return False
-    with closing(file):
-        return not inode or os.fstat(file.fileno()).st_ino == inode
-
-
-def _likely(track: Track) -> Iterator[Found]:
-    """Where the file of a track may be: at its path, beside it, or beside its first place."""
-    status = status_of(track.path)
-    if status is not None:
-        yield Found(track.path, status)
-    yield from siblings(track.path, rotated=False)
-    if track.place != track.path:
-        yield from siblings(track.place, rotated=False)
 
 
 def _key(status: os.stat_result) -> tuple[int, ...]:

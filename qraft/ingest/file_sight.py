@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from qraft.ingest.base import SourceError
-from qraft.ingest.file_names import Found, is_rotated
+from qraft.ingest.file_names import Found, is_rotated, siblings, status_of
 from qraft.ingest.file_open import BrokenDataError, open_bytes
-from qraft.ingest.file_track import Track, identity_of
+from qraft.ingest.file_track import Track, hold, identity_of
 from qraft.ingest.files import RowFile
 
 _COMPARED_BYTES: Final = 64 * 1024
@@ -59,3 +62,35 @@ class Sight:
         if not self._file.packed:
             return self.found.status.st_size == track.cursor.offset
         return self._file.position == track.cursor.offset and not self._file.read()
+
+
+def holds(path: Path, track: Track, inode: int = 0) -> bool:
+    """Whether a file, of that inode if one is given, holds what was read of ``track``."""
+    if track.cursor is None:
+        return True
+    file = hold(path, track.form, track.cursor)
+    if file is None:
+        return False
+    with closing(file):
+        return not inode or os.fstat(file.fileno()).st_ino == inode
+
+
+def likely(track: Track) -> Iterator[Found]:
+    """Where the file of a track may be: at its path, beside it, or beside its first place; the likeliest first."""
+    found = siblings(track.path, rotated=False)
+    if track.place != track.path:
+        found += siblings(track.place, rotated=False)
+    status = status_of(track.path)
+    if status is not None:
+        found.append(Found(track.path, status))
+    yield from sorted(found, key=lambda each: distance(each, track))
+
+
+def age(found: Found) -> tuple[int, int]:
+    """Sorts the files that had a place one after the other: by the last change of their content."""
+    return found.status.st_mtime_ns, found.status.st_ctime_ns
+
+
+def distance(found: Found, track: Track) -> tuple[bool, bool, int, int]:
+    """Sorts what may be the file of a track: that very file, then the first that was written no earlier than the track."""
+    return found.status.st_ino != track.inode, found.status.st_mtime_ns < track.changed_ns, *age(found)

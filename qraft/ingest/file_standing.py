@@ -21,11 +21,19 @@ _MARK: Final = "all:"
 
 
 class Place(NamedTuple):
-    """How far one file was read: its path below the source's folder, its inode (0 where that is not known), its cursor."""
+    """How far one file was read.
+
+    Attributes:
+        path: below the source's folder.
+        inode: 0 where that is not known.
+        cursor: the place in it.
+        changed_ms: when its content had changed last as it was looked at, in ms since 1970; -1 where that is not known.
+    """
 
     path: str
     inode: int
     cursor: str
+    changed_ms: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class Standing:
             return cls({cursor.fingerprint: Place(cursor.name, 0, text)} if cursor else {})
         try:
             folded, *places = json.loads(zlib.decompress(base64.urlsafe_b64decode(text[len(_MARK) :])))
-            found = [Place(str(path), int(inode), str(cursor)) for path, inode, cursor in places]
+            found = [Place(str(path), int(inode), str(cursor), *map(int, rest)) for path, inode, cursor, *rest in places]
             return cls({place.cursor.partition(":")[0]: place for place in found if Cursor.parse(place.cursor)}, int(folded))
         except (ValueError, TypeError, zlib.error):
             return cls()

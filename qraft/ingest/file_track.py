@@ -66,6 +66,15 @@ class Track:
         self._limit = 0
         self._head = self._end = b""
 
+    def renumber(self, generation: int) -> None:
+        """Takes another number of generation, which it can as long as nothing of it was given."""
+        self.generation = generation
+        if self.cursor is not None:
+            self.cursor = self.cursor.numbered(generation)
+        if self._file is not None:
+            self._file.rewind(generation)
+            self._raw, self._end, self.quiet = 0, b"", 0
+
     @property
     def is_open(self) -> bool:
         """Whether it holds a handle."""
@@ -109,9 +118,12 @@ class Track:
             RewrittenError: the file does not hold that place.
             SourceError: it cannot be read.
         """
+        head = None
         if file is None:
             file = RowFile(self.path, self.form, self.generation)
             try:
+                if not self.begun and not file.compressed:
+                    head = os.pread(file.fileno(), CHECK_BYTES, 0)
                 identity = identity_of(os.fstat(file.fileno()))
                 if self.identity is not None and identity != self.identity:
                     raise RewrittenError  # renamed since it was looked at
@@ -127,6 +139,8 @@ class Track:
         status = os.fstat(file.fileno())
         self.identity, self.inode, self._limit = identity_of(status), status.st_ino, status.st_size
         self._mark(file)
+        if head is not None:
+            self._head = head  # the header alone would not tell this file from one that is written over it now
 
     def close(self) -> None:
         """Gives the handle back; reading may go on later."""

@@ -127,7 +127,8 @@ class Follower:
 
     def _followed(self, track: Track, block: Block, before: Standing) -> Followed:
         inode = track.identity[1] if track.identity is not None else 0
-        place = Place(self._files.below(track.path), inode, str(track.cursor or ""))
+        changed_ms = max(-1, track.changed_ns // 1_000_000)
+        place = Place(self._files.below(track.path), inode, str(track.cursor or ""), changed_ms)
         if track.cursor is not None:
             self._places = {**self._places, track.cursor.fingerprint: place}
         return Followed(block, place, before)

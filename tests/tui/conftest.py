@@ -41,7 +41,7 @@ def make_pattern() -> MakePattern:
                 Contributor(field="cpu_percent", score=0.9, before=1.0, after=2.0),
                 Contributor(field="load1", score=0.1, before=3.0, after=3.1),
             ],
-            "detector": "adwin",
+            "detector": "drift",
             "event_id": "event",
             "summary": "cpu_percent moved for good",
         }

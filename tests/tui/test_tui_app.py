@@ -95,7 +95,7 @@ async def test_a_verdict_is_shown_at_once_journaled_and_stored_when_acknowledged
         assert "CONFIRMED ◌ unsent" in desk.text("episodes")
         assert "◌ 1 unsent" in desk.text("status")
         (kept,) = desk.unsent()
-        assert (kept.verdict, kept.source, kept.detector, kept.user) == ("confirmed", "host", "adwin", "me")
+        assert (kept.verdict, kept.source, kept.detector, kept.user) == ("confirmed", "host", "drift", "me")
         desk.wiring.inbox.delivered(kept.feedback_id)
         await desk.tick(pilot)
         assert "CONFIRMED ● stored" in desk.text("episodes")

@@ -38,7 +38,7 @@ async def test_recent_patterns_come_oldest_first_with_the_verdict_in_force(
         verdict="confirmed",
         timestamp=patterns[1].timestamp,
         source="host",
-        detector="adwin",
+        detector="drift",
         user="ann",
     )
     async with await Store.connect(clickhouse_url, database=database) as store:

@@ -19,7 +19,7 @@ def pattern(number: int, minute: float, source: str = "host", confidence: float 
         source=source,
         details=Details(prev_state={}, new_state={}, metrics={}, confidence=confidence),
         contributors=[],
-        detector="adwin",
+        detector="drift",
     )
 
 

@@ -16,7 +16,7 @@ NOW = 1_800_000_000_000_000
 
 def episode(**changes: Any) -> Episode:
     source, entity = changes.get("source", "market"), changes.get("entity", "BTC-USD")
-    kind, detector = changes.get("type", "drift"), changes.get("detector", "adwin")
+    kind, detector = changes.get("type", "drift"), changes.get("detector", "drift")
     peak = Pattern(
         pattern_id="abc-123",
         type=kind,
@@ -75,7 +75,7 @@ def passes(text: str, mark: Mark = NO_MARK, **changes: Any) -> bool:
         "src:other,mar",
         "field:spr*",
         "field:price",
-        "det:adwin",
+        "det:drift",
         "score>.7",
         "score>=0.8",
         "score=.8",

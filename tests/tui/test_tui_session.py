@@ -40,7 +40,7 @@ def test_a_verdict_hits_the_row_that_was_painted_not_the_one_that_came_in_its_pl
     session.fold(Batch(patterns=[make_pattern(source="b"), make_pattern(source="c")]), now_us)
     session.judge_selected("confirmed", now_us)
     assert [(f.pattern_id, f.source, f.detector, f.verdict, f.user) for f in given] == [
-        (shown.pattern_id, "a", "adwin", "confirmed", "me")
+        (shown.pattern_id, "a", "drift", "confirmed", "me")
     ]
 
 

@@ -18,7 +18,7 @@ PATTERN = Pattern(
     source="host",
     details=Details(prev_state={}, new_state={}, metrics={}, confidence=0.7),
     contributors=[],
-    detector="adwin",
+    detector="drift",
 )
 
 
@@ -62,7 +62,7 @@ def test_undo_walks_back_through_the_verdicts_one_by_one(steps: list[Verdict | s
                 assert feedback.verdict == "undo"
                 assert feedback.pattern_id == "p"
                 assert feedback.source == "host"
-                assert feedback.detector == "adwin"
+                assert feedback.detector == "drift"
                 undone.append(feedback.undoes)
                 standing.pop()
         else:

@@ -29,7 +29,7 @@ from qraft.model import (
 from tui.feed.base import FeedDown
 from tui.state.inbox import Inbox
 
-DETECTORS: dict[PatternType, str] = {"drift": "adwin", "anomaly": "forest", "cluster_change": "clusters"}
+DETECTORS: dict[PatternType, str] = {"drift": "drift", "anomaly": "forest", "cluster_change": "clusters"}
 SOURCES = (("host", ("",), ("cpu_percent", "load1", "mem_percent", "disk_write_bytes")),)
 MARKET = ("BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD")
 

@@ -1,6 +1,6 @@
 """The filter line: words that all must hold, turned into one function over episodes.
 
-``text`` anywhere · ``/regex/`` · ``kind:drift`` · ``src:bin*`` · ``field:cpu*`` · ``by:ann`` · ``det:adwin`` ·
+``text`` anywhere · ``/regex/`` · ``kind:drift`` · ``src:bin*`` · ``field:cpu*`` · ``by:ann`` · ``det:drift`` ·
 ``state:new`` · ``score>.7`` · ``n>=10`` · ``age<5m`` · a leading ``!`` turns a word round · commas mean "or".
 """
 

@@ -17,7 +17,7 @@ FILTER_HELP = [
     ("kind:drift,anomaly", "kind: drift, anomaly, cluster"),
     ("src:bin*", "source or source/entity"),
     ("field:cpu*", "a field that shares in it"),
-    ("det:adwin", "detector"),
+    ("det:drift", "detector"),
     ("score>.7", "confidence; also <, >=, <=, ="),
     ("n>=10", "patterns in the episode"),
     ("age<5m", "event time before now: s, m, h, d"),
