@@ -42,8 +42,13 @@ class Lines:
         start = [_time(row.timestamp), *([row.entity.ljust(self._width_of("", row.entity))] if row.entity else [])]
         if row.reason:
             return self._cut([*start, row.reason, _text(row.original)])
-        scores = [f"{name} {_share(value)}" for name, value in row.scores.items() if name != "warm" or value < 1]
+        scores = [self._score(name, value) for name, value in row.scores.items()]
         return self._cut([*start, *scores, *self._cells((name, f"{value:.6g}") for name, value in row.fields.items())])
+
+    def _score(self, name: str, value: float) -> str:
+        """Its name and value; how warm it is only until it is, then as much space."""
+        text = "" if name == "warm" and value >= 1 else f"{name} {_share(value)}"
+        return text.ljust(self._width_of(f" {name}", text))
 
     def _cells(self, values: Iterable[tuple[str, str]]) -> list[str]:
         return [f"{name}={value.ljust(self._width_of(name, value))}" for name, value in values]

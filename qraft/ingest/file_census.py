@@ -336,7 +336,7 @@ class Census:
             if found.path not in meant and (head := self._news(found, form)) is not None:
                 missed.append(before := Track(found.path, form, head))
                 before.saw(found.status)
-                before.after, before.gap, before.leaving = track.after, False, True
+                before.after, before.gap, before.leaving, before.place = track.after, False, True, track.place
                 self.tracks.append(before)
                 track.after = before
         for number, before in enumerate(missed, self._room_before(track, len(missed))):

@@ -18,13 +18,15 @@ START_US = 1_795_000_000_000_000
 SECOND_US = 1_000_000
 
 
-def stream(rows: int, source: str, shifts: Sequence[int] = (), spikes: Sequence[int] = (), seed: int = 5) -> list[Event]:
-    """Two fields of noise, one row a second: ``a`` moves by 6 at each shift, and stands at 15 in each spike."""
+def stream(
+    rows: int, source: str, shifts: Sequence[int] = (), spikes: Sequence[int] = (), *, seed: int = 5, size: float = 6.0
+) -> list[Event]:
+    """Two fields of noise, one row a second: ``a`` rises by ``size`` at each shift, and stands at 15 in each spike."""
     draw = random.Random(seed)
     out = []
     for row in range(rows):
         a, b = draw.gauss(0.0, 1.0), draw.gauss(50.0, 2.0)
-        a += 6.0 * (sum(shift <= row for shift in shifts) % 2)
+        a += size * sum(shift <= row for shift in shifts)
         out.append(
             Event(
                 event_id=event_id(source, str(row)),

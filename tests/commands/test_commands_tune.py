@@ -39,9 +39,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture
 def kept(tmp_path: Path, clickhouse_url: str, database: str) -> None:
-    """1200 rows of the source s with three shifts, stored; nobody has said anything."""
+    """1200 rows of the source s with three small shifts, stored; nobody has said anything."""
     instance(tmp_path / "data", clickhouse_url, database)
-    keep(clickhouse_url, database, stream(1200, "s", shifts=(400, 650, 1000)), {}, Settings())
+    keep(clickhouse_url, database, stream(1200, "s", shifts=(400, 650, 1000), size=1.8), {}, Settings())
 
 
 def write_rows(path: Path, rows: int) -> None:

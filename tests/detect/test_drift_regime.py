@@ -72,7 +72,7 @@ def test_the_evidence_is_the_ratio_of_marginal_likelihoods(rows: int, shift: flo
     draw = Random(rows)
     errors = [draw.gauss(0.0, 1.0) + (shift if at >= rows - 4 else 0.0) for at in range(rows)]
     state = held(errors)
-    weigh(state, 2, False)
+    weigh(state, 2, False, False)
     ratios = {}
     for length in LENGTHS.tolist():
         if length > min(rows, WINDOW) or rows - length < 8:
@@ -95,8 +95,8 @@ def test_the_evidence_is_the_ratio_of_marginal_likelihoods(rows: int, shift: flo
 def test_the_evidence_is_finite_and_no_matter_of_sign(errors: list[float], shift: float) -> None:
     errors = [*errors[:-3], *(error + shift for error in errors[-3:])]
     one, other = held(errors), held([-error for error in errors])
-    weigh(one, 2, True)
-    weigh(other, 2, True)
+    weigh(one, 2, True, False)
+    weigh(other, 2, True, False)
     assert np.isfinite(one).all()
     assert one[MEAN_DECADES] == pytest.approx(other[MEAN_DECADES], rel=1e-9)
     assert one[SPREAD_DECADES] == -9.0

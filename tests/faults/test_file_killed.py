@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import signal
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from qraft.bus import Bus, ensure_streams
 from qraft.bus.codec import decode_message
 from qraft.bus.subjects import EVENTS_STREAM
 from qraft.model import Event
+from tests.ingest.rotating import Program
 
 KILLS = 20
 PARTITIONS = 4
@@ -34,9 +33,6 @@ class ToBus:
 
     def __init__(self, publisher):
         self.publisher = publisher
-
-    def ready(self):
-        pass
 
     def ready(self):
         pass
@@ -62,82 +58,6 @@ async def main(url, pattern, log):
 
 asyncio.run(main(*sys.argv[1:]))
 """.replace("{partitions}", str(PARTITIONS))
-
-
-class Program:
-    """Writes numbered rows to several logs, which all begin alike, and rotates them."""
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder = folder
-        self.random = random.Random(seed)
-        self.count = 0
-        self.files = 0
-        self.rotations = self.copies = 0
-        self.unseen: dict[Path, int] = {}
-        self.written: list[str] = []
-        self.logs: list[Path] = []
-        for _ in range(3):
-            self.begin()
-
-    def begin(self) -> None:
-        self.files += 1
-        path = self.folder / f"part{self.files % 3}" / f"log{self.files}.csv"
-        path.parent.mkdir(exist_ok=True)
-        self.head(path)
-        self.logs.append(path)
-
-    def head(self, path: Path) -> None:
-        path.write_text("n,text\nfirst,of each file\n")
-        self.unseen[path] = self.count
-
-    def saw(self, events: list[Event]) -> None:
-        """Notes of which files something is stored beyond the row that all of them begin with."""
-        for event in events:
-            path, row = self.folder / event.payload["file"], event.payload["n"]
-            if row != "first" and int(row) >= self.unseen.get(path, self.count):
-                del self.unseen[path]
-
-    def write(self, path: Path, rows: int) -> None:
-        lines = [f"{self.count + n},{'x' * self.random.randrange(40)}\n" for n in range(rows)]
-        self.written += [line.partition(",")[0] for line in lines]
-        self.count += rows
-        text = "".join(lines)
-        cut = self.random.randrange(len(text))
-        with path.open("a") as file:
-            for part in (text[:cut], text[cut:]):
-                file.write(part)
-                file.flush()
-
-    def rotate(self, path: Path) -> None:
-        """By rename, to a name that the pattern means or one that it does not."""
-        self.rotations += 1
-        names = (f"{path.stem}-{self.rotations}.csv", f"{path.name}.{self.rotations}")
-        path.rename(path.with_name(self.random.choice(names)))
-        self.head(path)
-
-    def copy_and_truncate(self, path: Path) -> None:
-        self.rotations += 1
-        self.copies += 1
-        copy = path.with_name(f"{path.name}.{self.rotations}")
-        copy.write_bytes(path.read_bytes())
-        os.truncate(path, 0)
-        with path.open("a") as file:
-            file.write("n,text\n")
-        self.unseen[path] = self.count
-        self.write(path, 1)
-
-    def step(self) -> None:
-        path = self.random.choice(self.logs)
-        self.write(path, self.random.randrange(1, 60))
-        chance = self.random.random()
-        if path in self.unseen:
-            return  # what is rotated away before anybody could have seen it is nobody's to find
-        if chance < 0.03:
-            self.rotate(path)
-        elif chance < 0.05:
-            self.copy_and_truncate(path)
-        elif chance < 0.08 and len(self.logs) < 12:
-            self.begin()
 
 
 class Stored:
@@ -200,11 +120,10 @@ async def test_every_row_of_every_file_stands_once(nats_url: str, tmp_path: Path
             child.send_signal(signal.SIGKILL)
             child.wait()
             await stored.read()
-            program.saw(stored.events)
+            program.saw({event.payload["file"] for event in stored.events})
             killed += 1
             child = start(nats_url, f"{folder}/**/*.csv", log)
-        first_rows = program.files + program.rotations - program.copies
-        await stored.until(len(program.written) + first_rows, 30.0)
+        await stored.until(len(program.written) + program.first_rows, 30.0)
         assert child.poll() is None, log.read_text()
     finally:
         child.kill()
@@ -214,5 +133,5 @@ async def test_every_row_of_every_file_stands_once(nats_url: str, tmp_path: Path
     assert len(program.written) > 10_000
     assert program.rotations > 20
     assert sorted(int(n) for n in rows.values() if n != "first") == list(map(int, program.written))
-    assert list(rows.values()).count("first") == first_rows
+    assert list(rows.values()).count("first") == program.first_rows
     assert len(stored.events) == len(rows), "some row was stored twice"

@@ -113,7 +113,7 @@ class ForestAnomaly:
         if self._row_tail.rows < _CALIBRATION or self._rows < WARMUP:
             self._calm_us = time_us
             self._told = fields.decades >= _CALM  # what began before is no onset
-            rank = self._rank(line)
+            rank = self._rank(line) if row else 0.0
             return Judgement(rank, rank, min(self._warm(), 0.99), None)
         if not settled:
             return Judgement(0.0, 0.0, 1.0, None)

@@ -17,6 +17,7 @@ from qraft.detect.drift.layout import (
     KEPT,
     MEAN_DECADES,
     MEAN_EFFECT,
+    MEAN_LEVEL,
     MEAN_ROWS,
     ROWS,
     SIZE,
@@ -25,8 +26,9 @@ from qraft.detect.drift.layout import (
     SPREAD_ROWS,
     Floats,
 )
-from qraft.detect.drift.regime import advance_row, margin, settle
-from qraft.detect.drift.tell import Change, before_after, describe, kind_of, strength
+from qraft.detect.drift.past import KNOWN_AFTER, Past
+from qraft.detect.drift.regime import advance_row, asked, margin, settle
+from qraft.detect.drift.tell import Change, before_after, describe, kind_of, sides, strength
 from qraft.detect.evidence import Habit
 from qraft.detect.report import QUIET, Weight, ranked
 from qraft.model import PatternType
@@ -38,8 +40,10 @@ DEMAND: Final = 0.4
 """Decades of evidence that the first row would need; each tenfold of rows needs one more, so false alarms become rarer as a
 stream grows old: as many are to be expected from its tenth row to its hundredth as in the next nine hundred."""
 
-_COARSE_WARMUP: Final = 100
+_COARSE_WARMUP: Final = 160
 """Rows of the coarse scale before it may speak: it finds what a young stream has too few rows for."""
+_YOUNG: Final = 512.0
+"""Rows over which several fields count for more than their number: their predictors are unsettled all at once."""
 _UNSEEN: Final = -6.0
 _FREE: Final = 0.5
 """Decades of habit that are passed over: streams have a change now and then."""
@@ -47,6 +51,12 @@ _NEXT: Final = 0.99
 """No field's evidence counts for more than so much of that of the field that raised."""
 _SAME_INCIDENT: Final = 128
 """Rows after a finding in which another change that began before it belongs to it."""
+_SETTLING: Final = 32
+"""Rows after a finding in which its regime's mean is not known yet: a change that began in them belongs to it as well."""
+_ROUGH: Final = 1.954
+"""Mean absolute second difference of white noise, in its standard deviations: sqrt(6) times sqrt(2 / pi)."""
+_STANDS: Final = 1.6
+"""A field stands at a level where its spread is at most so many of its noise's; others have no level to return to."""
 _FRESH: Final = 64.0
 _FRESH_DECADES: Final = 2.0
 """A fresh regime needs two decades more at first, falling over so many rows: its own mean is not known well yet."""
@@ -55,7 +65,7 @@ _FRESH_DECADES: Final = 2.0
 class DriftDetector:
     """All fields of one entity on two scales: rows, and means of four rows.
 
-    State: 2 x 514 floats and 256 times a field, 10 kB, whatever the stream's length.
+    State: 2 x 548 floats, 256 times and 1 kB of known levels and changes a field, 12 kB, whatever the stream's length.
     """
 
     name = "drift"
@@ -77,6 +87,7 @@ class DriftDetector:
         self._oldest = 0
         self._raised = -_SAME_INCIDENT
         self._habit = Habit()
+        self._past: dict[int, Past] = {}
 
     def step(self, time_us: int, row: Mapping[str, float], line: float) -> Judgement:
         """Judges one row, then learns it."""
@@ -98,9 +109,11 @@ class DriftDetector:
 
     def _weigh(self, line: float) -> Judgement:
         since = self._row - self._raised
-        demand = math.log10(len(self._fields)) + max(0.0, self._habit.demand(self._row) - _FREE)
+        young = max(0.0, 1.0 - self._row / _YOUNG)
+        demand = (1.0 + young) * math.log10(len(self._fields)) + max(0.0, self._habit.demand(self._row) - _FREE)
         if self._raised > 0:
             demand += _FRESH_DECADES * max(0.0, 1.0 - since / _FRESH)
+        slack = _SETTLING if self._row > KNOWN_AFTER else 0
         lead, found, most = -1, None, -math.inf
         changed: list[tuple[int, Change]] = []
         for slot in self._fields:
@@ -110,7 +123,7 @@ class DriftDetector:
                 if beyond <= _UNSEEN:
                     continue
                 change = self._change_in(state, scale)
-                if beyond >= 0.0 and since < _SAME_INCIDENT and change.rows >= since:
+                if beyond >= 0.0 and since < _SAME_INCIDENT and change.rows >= since - slack:
                     self._settle(slot, change)
                     continue
                 if beyond >= 0.0:
@@ -121,10 +134,12 @@ class DriftDetector:
         if found is None or onset < line:
             return Judgement(onset, 0.0, 1.0, None)
         kind = kind_of(self._scale(lead, 1), found)
-        if not kind:  # errors have changed, but nothing that anyone would see in the values
+        if not kind or (kind in ("mean", "trend") and self._known(lead, found)):
+            # errors have changed, but nothing that anyone would see in the values, or nothing that is new
             self._settle(lead, found)
             return Judgement(0.0, 0.0, 1.0, None)
         finding = self._finding(lead, found, kind, demand)
+        self._past.setdefault(int(lead), Past()).note(int(self._values[0]), found.effect)
         self._raised = self._row
         self._habit.note(self._row)
         self._settle(lead, found)
@@ -143,7 +158,24 @@ class DriftDetector:
         spread = state[SPREAD_DECADES] if abs(state[SPREAD_EFFECT]) >= limits[4] else -9.0
         if spread > mean:
             return Change(int(state[SPREAD_ROWS]), scale, True, float(state[SPREAD_EFFECT]), float(spread))
-        return Change(int(state[MEAN_ROWS]), scale, False, float(state[MEAN_EFFECT]), float(mean))
+        return Change(int(state[MEAN_ROWS]), scale, False, float(state[MEAN_EFFECT]), float(mean), state[MEAN_LEVEL] == 1.0)
+
+    def _known(self, slot: int, change: Change) -> bool:
+        """Whether a change leads back to a level that is known, or comes at this time of every day; the level left is
+        remembered.
+        """
+        if self._row <= KNOWN_AFTER:
+            return False
+        past = self._past.setdefault(int(slot), Past())
+        before, after = sides(self._scale(slot, 1), change.rows)
+        spread = float(np.abs(np.diff(before, 2)).mean()) / _ROUGH if len(before) > 3 else 0.0
+        usual = past.returns(float(after.mean()), spread * (0.5 + 1.0 / math.sqrt(len(after))))
+        if before.std() <= _STANDS * spread:
+            past.leave(float(before.mean()), spread, len(before))
+        daily = past.daily(int(self._values[0]), change.effect)
+        if usual or daily:
+            past.note(int(self._values[0]), change.effect)
+        return usual or daily
 
     def _settle(self, slot: int, change: Change) -> None:
         """The rows since the change are the field's regime from now on, on both scales."""
@@ -166,7 +198,7 @@ class DriftDetector:
         prev_state, new_state, summary = describe(name, state, found, change, kind, lasted)
         metrics = {
             "decades": change.decades,
-            "demanded_decades": DEMAND + math.log10(found[ROWS]) + demand,
+            "demanded_decades": DEMAND + asked(found[ROWS]) + demand,
             "effect": change.effect,
             "rows_before": float(prev_state["n"]),
             "rows_since": float(change.rows),
@@ -194,6 +226,7 @@ class DriftDetector:
             gone = min((slot for other, slot in self._slots.items() if other not in here), key=lambda slot: self._last[slot])
             del self._slots[next(other for other, slot in self._slots.items() if slot == gone)]
             self._states[gone] = 0.0
+            self._past.pop(gone, None)
             slot = gone
         else:
             slot = len(self._slots)

@@ -48,7 +48,11 @@ SPREAD_DECADES, SPREAD_ROWS, SPREAD_EFFECT = 27, 28, 29
 """Of this row, for a new spread: evidence, rows since, logarithm of the ratio."""
 FILL, FILL_SUM = 30, 31
 """Rows and sum of the coarse row being filled."""
-VALUES: Final = 32
+MEAN_LEVEL: Final = 32
+"""1 where the new mean is a level that the values jumped to at once; 0 where the errors have a new mean."""
+JUMPED: Final = 33
+"""1 where the regime began with such a jump, and the values before it are held as if they had stood at the new level."""
+VALUES: Final = 34
 """The last `KEPT` values from the first, a ring by row number."""
 ERRORS: Final = VALUES + KEPT
 """The last `WINDOW` normalised errors, a ring by row number."""

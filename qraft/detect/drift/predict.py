@@ -8,6 +8,7 @@ Both are fitted by Levinson and Durbin's recursion (Durbin 1960) to the values k
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from qraft.detect.drift.layout import (
     COEFFICIENTS,
     COVARIANCES,
     FITS,
+    JUMPED,
     KEPT,
     LOSSES,
     MEAN,
@@ -33,6 +35,10 @@ from qraft.detect.drift.layout import (
 
 _FAVOUR, _STAY = 0.8, 0.97
 """The predictor of steps comes into use when its loss is so much less, and goes when that of values is."""
+
+_WALK: Final = 3
+"""Steps that need no more values than this to be predicted are those of a walk: their predictor is in use as soon as it
+is no worse, for the level of a walk is a mean that means nothing."""
 
 
 @kernel
@@ -89,7 +95,7 @@ def fit(state: Floats) -> None:  # noqa: PLR0912 one loop over both predictors
             if kind == 1:
                 window[at] -= state[VALUES + ((place - 1) & (KEPT - 1))]
         since = int(state[SINCE]) - (rows - many)
-        cut = since if kind == 0 and 0 < since < many else 0
+        cut = since if kind == 0 and 0 < since < many and state[JUMPED] == 0.0 else 0
         before = after = 0.0
         for at in range(cut):
             before += window[at]
@@ -117,10 +123,38 @@ def fit(state: Floats) -> None:  # noqa: PLR0912 one loop over both predictors
         state[MEAN + kind] = after
         place = COEFFICIENTS + kind * ORDER
         state[ORDERS + kind] = levinson(lags, order, min(many / rate, MEMORY), state[place : place + ORDER])
-    if state[LOSSES + 1] < _FAVOUR * state[LOSSES]:
+    favour = 1.0 if state[ORDERS + 1] <= _WALK and rows >= KEPT else _FAVOUR
+    if state[LOSSES + 1] < favour * state[LOSSES]:
         state[STEPS] = 1.0
     elif state[LOSSES] < _STAY * state[LOSSES + 1]:
         state[STEPS] = 0.0
+
+
+@kernel
+def align(state: Floats, length: int) -> None:
+    """Lifts the values before the last ``length`` rows, and the mean, by the jump between them.
+
+    The jump is the least-squares estimate through the predictor: of a jump by one, the errors keep what the coefficients
+    have not taken up yet.
+    """
+    rows = int(state[ROWS])
+    order = min(int(state[ORDERS]), KEPT - length - 1, rows - length)
+    if order < 0:
+        return
+    left, seen, jump = 1.0, 0.0, 0.0
+    for at in range(length):
+        place = rows - length + at
+        error = state[VALUES + (place & (KEPT - 1))] - state[MEAN]
+        for lag in range(order):
+            error -= state[COEFFICIENTS + lag] * (state[VALUES + ((place - 1 - lag) & (KEPT - 1))] - state[MEAN])
+        jump += error * left
+        seen += left * left
+        if at < order:
+            left -= state[COEFFICIENTS + at]
+    jump /= seen
+    state[MEAN] += jump
+    for at in range(length, min(rows, KEPT)):
+        state[VALUES + ((rows - 1 - at) & (KEPT - 1))] += jump
 
 
 @kernel

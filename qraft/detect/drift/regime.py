@@ -24,20 +24,24 @@ from qraft.detect.drift.layout import (
     BLOCK_SUM2,
     BLOCKS,
     COARSE,
+    COEFFICIENTS,
     ERRORS,
     FILL,
     FILL_SUM,
     FIRST,
     HELD,
+    JUMPED,
     KEPT,
     MEAN,
     MEAN_DECADES,
     MEAN_EFFECT,
+    MEAN_LEVEL,
     MEAN_ROWS,
     MEMORY,
     OLD_MEAN,
     OLD_ROWS,
     OLD_SQUARES,
+    ORDER,
     ORDERS,
     RAW,
     ROWS,
@@ -52,7 +56,7 @@ from qraft.detect.drift.layout import (
     WINDOW,
     Floats,
 )
-from qraft.detect.drift.predict import fit, learn, mispredict
+from qraft.detect.drift.predict import align, fit, learn, mispredict
 
 LENGTHS: Final = np.array([2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 64], dtype=np.int64)
 """Rows since a change that are tried."""
@@ -73,7 +77,7 @@ _MOST_RAW: Final = 5.0
 """Errors count for a spread up to so many usual ones."""
 _LEAST_SPREAD_ROWS: Final = 14
 _SPREAD_PENALTY: Final = 1.0
-"""A spread that seems to have changed needs a decade more: in real streams it strays more than in any model."""
+"""In a young stream a spread that seems to have changed needs a decade more: how far it strays is not known well yet."""
 _DECADE: Final = math.log(10.0)
 _LEAST_VARIANCE: Final = 0.01
 _FLAT: Final = -4.0
@@ -82,6 +86,15 @@ _SHORT: Final = 4
 """Up to so many rows, the first must itself lie where the others do: one wild row is no new mean."""
 _LEAST_CHI: Final = 5.0
 """Square of the standardised shift below which the evidence for it is less than a decade, so it is not worked out."""
+_TELL: Final = 2.5
+"""Decades by which a new mean must be likelier than a new spread before it is told, once there is time to wait."""
+_FADED: Final = 0.4
+"""A predictor that has taken up more of a jump than what remains here is looked through for jumps."""
+_JUMP_PENALTY: Final = 0.5
+"""A jump seen through a predictor needs a decade more: the predictor is an estimate."""
+_JUMP_ROWS: Final = 40
+_LEAST_SEEN: Final = 1.5
+"""What a predictor leaves of a jump must be more than its first row, or it could be one wild value."""
 _SETTLED: Final = 512
 """Rows after which a change must show for longer, up to eight rows, and must be told from a new spread."""
 
@@ -102,7 +115,7 @@ def _one(n: float, mean: float, scatter: float) -> float:
 
 
 @kernel
-def weigh(state: Floats, least_rows: int, settled: bool) -> None:  # noqa: PLR0912, PLR0915 inlined for speed
+def weigh(state: Floats, least_rows: int, settled: bool, jumps: bool) -> None:  # noqa: PLR0912, PLR0915 inlined for speed
     """Holds "another regime since L rows" against "one regime" for each L and keeps the strongest of each kind.
 
     Sets decades of evidence, rows since and effect: for a new mean the difference in spreads, for a new spread the logarithm
@@ -126,6 +139,18 @@ def weigh(state: Floats, least_rows: int, settled: bool) -> None:  # noqa: PLR09
     blocks = state[BLOCKS]
     usual = max(state[BLOCK_SQUARES] / (blocks - 1.0), 0.06) if blocks >= 4.0 else 0.0
     late = late2 = raw = raw2 = 0.0
+    tell = _TELL * _DECADE if settled else -1e9
+    left = np.ones(WINDOW)
+    seen = np.zeros(WINDOW + 1)
+    steps = int(state[STEPS])
+    order = int(state[ORDERS + steps])
+    for at in range(1, WINDOW):
+        taken = state[COEFFICIENTS + steps * ORDER + at - 1] if at <= order else 0.0
+        left[at] = -taken if steps else left[at - 1] - taken
+        seen[at] = seen[at - 1] + left[at - 1] * left[at - 1]
+    seen[WINDOW] = seen[WINDOW - 1] + left[WINDOW - 1] * left[WINDOW - 1]
+    faded = jumps and order > 0 and abs(left[WINDOW - 1]) < _FADED
+    likeliest_mean = likeliest_spread = -1e9
     sums = np.zeros(WINDOW + 1)
     done = 0
     for number in range(LENGTHS.size):
@@ -163,7 +188,12 @@ def weigh(state: Floats, least_rows: int, settled: bool) -> None:  # noqa: PLR09
         leap = shift * shift * length * n_before / n
         if length <= _SHORT and (error - before) * shift < 0.25 * shift * shift:
             leap = 0.0
-        if leap < _LEAST_CHI * variance and abs(z) < 2.0:
+        jump = gain = 0.0
+        if faded and length <= _JUMP_ROWS and seen[length] >= _LEAST_SEEN and (length > _SHORT or leap > 0.0):
+            for at in range(length):
+                jump += (state[RAW + ((rows - length + at) & (WINDOW - 1))] - before) * left[at]
+            gain = jump * jump / (_PRIOR_ROWS + seen[length])
+        if max(leap, gain) < _LEAST_CHI * variance and abs(z) < 2.0:
             continue
         log_loss = math.log(
             1.0 + 0.5 * (scatter_before + _PRIOR_ROWS * n_before * before * before / (_PRIOR_ROWS + n_before))
@@ -176,18 +206,36 @@ def weigh(state: Floats, least_rows: int, settled: bool) -> None:  # noqa: PLR09
         by_spread = apart - (1.0 + 0.5 * length) * math.log(1.0 + 0.5 * (scatter_after + length * shift * shift))
         if leap >= _LEAST_CHI * variance:
             by_mean = base - (1.0 + 0.5 * n) * math.log(math.exp(log_loss) + 0.5 * moved) + prior + new
-            if (by_mean > by_spread + _DECADE or not settled) and by_mean > state[MEAN_DECADES] * _DECADE:
+            likeliest_mean = max(likeliest_mean, by_mean)
+            if by_mean > by_spread + tell and by_mean > state[MEAN_DECADES] * _DECADE:
                 state[MEAN_DECADES] = by_mean / _DECADE
                 state[MEAN_ROWS] = length
                 state[MEAN_EFFECT] = shift / math.sqrt(max(variance, 0.05))
+                state[MEAN_LEVEL] = 0.0
+        if gain >= _LEAST_CHI * variance:
+            around = scatter_after + length * shift * shift
+            around_raw = raw2 - 2.0 * before * raw + length * before * before
+            apart_raw = math.exp(log_loss) + 0.5 * around_raw
+            rival = (1.0 + 0.5 * n) * math.log(apart_raw / (math.exp(log_loss) + 0.5 * around))
+            rival += (1.0 + 0.5 * length) * math.log((1.0 + 0.5 * around) / (1.0 + 0.5 * around_raw))
+            by_jump = (1.0 + 0.5 * n) * math.log(apart_raw / (apart_raw - 0.5 * gain))
+            by_jump += 0.5 * math.log(_PRIOR_ROWS / (_PRIOR_ROWS + seen[length])) - _JUMP_PENALTY * _DECADE
+            if by_jump > by_spread + rival + _DECADE and by_jump > state[MEAN_DECADES] * _DECADE:
+                state[MEAN_DECADES] = by_jump / _DECADE
+                state[MEAN_ROWS] = length
+                state[MEAN_EFFECT] = jump / (_PRIOR_ROWS + seen[length]) / math.sqrt(max(variance, 0.05))
+                state[MEAN_LEVEL] = 1.0
         if abs(z) >= 2.0:
             both = apart - (1.0 + 0.5 * length) * math.log(1.0 + 0.5 * moved) + new
-            strayed = decades_of_t(z, min(blocks - 1.0, 30.0))
-            decades = min(strayed, max(by_spread, both) / _DECADE) - _SPREAD_PENALTY
+            strayed = decades_of_t(z, min(blocks - 1.0, 60.0 if settled else 30.0))
+            decades = min(strayed, max(by_spread, both) / _DECADE) - (0.0 if settled else _SPREAD_PENALTY)
+            likeliest_spread = max(likeliest_spread, by_spread, both)
             if decades > state[SPREAD_DECADES]:
                 state[SPREAD_DECADES] = decades
                 state[SPREAD_ROWS] = length
                 state[SPREAD_EFFECT] = 0.5 * growth
+    if settled and likeliest_spread < likeliest_mean + _DECADE:  # a jump that the last rows are half of looks like a spread
+        state[SPREAD_DECADES] = -9.0
 
 
 @kernel
@@ -250,14 +298,18 @@ def advance(state: Floats, value: float, warmup: int, settled: int) -> None:
             unit = 10.0 if error > 0.0 else -10.0
         normal = math.sqrt(_TAIL * math.log1p(unit * unit / _TAIL))
         _hold(state, normal if unit >= 0.0 else -normal, max(-_MOST_RAW, min(_MOST_RAW, unit)))
+        if rows == warmup and warmup > WINDOW:  # the errors of a predictor that knew little yet are no regime
+            state[HELD] = state[OLD_ROWS] = state[OLD_MEAN] = state[OLD_SQUARES] = 0.0
         if rows >= warmup:
             least_rows = 2
             if rows > _SETTLED:
                 least_rows = min(8, 4 + int(2.0 * math.log2(rows / _SETTLED)))
-            weigh(state, least_rows, rows > _SETTLED)
+            weigh(state, least_rows, rows > _SETTLED, rows > settled)
     learn(state, x, step, errors)
     age = rows + 1 - int(state[SINCE])
     if rows >= 7 and ((rows < 128 and rows % 4 == 3) or rows % 64 == 63 or age in (4, 8, 16, 32)):
+        if state[JUMPED] == 1.0 and age <= WINDOW:
+            align(state, age)
         fit(state)
         if age == 32 and rows > settled:  # from here on the new mean is known; errors from before would tell a change twice
             state[HELD] = state[OLD_ROWS] = state[OLD_MEAN] = state[OLD_SQUARES] = 0.0
@@ -272,7 +324,10 @@ def settle(state: Floats, length: int, spread: bool) -> None:
     state[OLD_ROWS] = state[OLD_MEAN] = state[OLD_SQUARES] = 0.0
     state[BLOCK_SUM] = state[BLOCK_SUM2] = state[BLOCK_ROWS] = 0.0
     state[SINCE] = rows - length
-    if length:
+    state[JUMPED] = 1.0 if state[MEAN_LEVEL] == 1.0 and not spread and length else 0.0
+    if state[JUMPED] == 1.0:
+        align(state, length)
+    elif length:
         level = 0.0
         for at in range(length):
             level += state[VALUES + ((rows - 1 - at) & (KEPT - 1))]
@@ -290,9 +345,15 @@ def settle(state: Floats, length: int, spread: bool) -> None:
 
 
 @kernel
+def asked(rows: float) -> float:
+    """Decades demanded after so many rows: one a tenfold, and from 2,000 rows on two, up to 100,000."""
+    return math.log10(rows) + math.log10(min(max(rows, 2e3), 1e5) / 2e3)
+
+
+@kernel
 def margin(state: Floats, limits: Floats) -> float:
     """Evidence beyond what is demanded, in decades, of mean or spread, whichever is more; -9 where none counts."""
-    demand = limits[2] + math.log10(state[ROWS])
+    demand = limits[2] + asked(state[ROWS])
     found = -9.0
     if abs(state[MEAN_EFFECT]) >= limits[3]:
         found = state[MEAN_DECADES] - demand

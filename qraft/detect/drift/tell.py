@@ -36,6 +36,10 @@ _SWING, _TURNS, _REACH = 1.5, 4, 1.4
 mean; and how much farther than ever before it may go in so many rows and still be the same swing."""
 _CLEARLY: Final = 0.3
 """A ramp must fit so much better than a level."""
+_JUMP: Final = 1.5
+"""Errors that a jump is at least, to be told as one; the values must show one spread of their noise."""
+_SECOND: Final = math.sqrt(6.0)
+"""Spread of white noise's second differences, in its own."""
 _OWN_SHARE: Final = 0.5
 """A change of errors is a change of the values when these show at least half of it."""
 _UNITS: Final = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
@@ -43,13 +47,16 @@ _UNITS: Final = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What was found of a field: rows since on the scale it was found on (1 or `COARSE` rows), effect, whether of spread."""
+    """What was found of a field: rows since on the scale it was found on (1 or `COARSE` rows), effect, whether of spread,
+    whether a jump that the predictor has been looked through for.
+    """
 
     length: int
     scale: int
     spread: bool
     effect: float
     decades: float
+    jump: bool = False
 
     @property
     def rows(self) -> int:
@@ -98,7 +105,7 @@ def error_spreads(state: Floats, length: int) -> tuple[float, float]:
     return before * unit, after * unit
 
 
-def kind_of(state: Floats, change: Change) -> str:
+def kind_of(state: Floats, change: Change) -> str:  # noqa: PLR0911 one return a kind
     """The kind of a change: of the values themselves, or only of how well they can be predicted; empty where none shows.
 
     Args:
@@ -115,13 +122,17 @@ def kind_of(state: Floats, change: Change) -> str:
     length = len(after)
     if _oscillates(before, after, float(state[USUAL + int(state[STEPS])])):
         return "predictability"
+    if change.jump and abs(change.effect) >= _JUMP:
+        near = before[-max(_LEAST, length) :]
+        return "mean" if abs(float(after.mean() - near.mean())) >= _roughness(before) / _SECOND else ""
     recent = before[-max(_RECENT, 4 * length) :]
     level = _unusual(float(after.mean()), recent, length)
     steps = np.diff(np.concatenate([before[-1:], after]))
     slope = _unusual(float(steps.mean()), np.diff(recent), length)
-    if level and slope:
-        return "trend" if _ramp(before, after) else "mean"
-    if level and abs(float(after.mean()) - float(recent.mean())) >= _OWN_SHARE * float(recent.std()):
+    moved = abs(float(after.mean()) - float(recent.mean())) >= _OWN_SHARE * float(recent.std())
+    if level and slope and _ramp(before, after):
+        return "trend"
+    if level and moved:
         return "mean"
     return "trend" if slope else ""
 
@@ -134,8 +145,9 @@ def _oscillates(before: Floats, after: Floats, error: float) -> bool:
     low, high = float(before.min()), float(before.max())
     if not low - 0.25 * spread <= float(after.mean()) <= high + 0.25 * spread:
         return False
-    smooth = before[: len(before) // COARSE * COARSE].reshape(-1, COARSE).mean(axis=1) > before.mean()
-    if np.count_nonzero(smooth[1:] != smooth[:-1]) < _TURNS:
+    away = (before - before.mean())[: len(before) // COARSE * COARSE].reshape(-1, COARSE).mean(axis=1)
+    clear = away[np.abs(away) > 0.5 * spread] > 0.0
+    if np.count_nonzero(clear[1:] != clear[:-1]) < _TURNS:
         return False
     lag = len(after)
     if lag >= len(before):
