@@ -102,7 +102,7 @@ class Census:
         for found in rest:
             if self._passed.get(found.path) != _key(found.status):
                 self._meet(found, moved, before.get(found.path))
-        for track in sorted(moved, key=lambda track: track.generation):
+        for track in sorted(moved, key=lambda track: (track.changed_ns, track.generation)):
             self._search(track)
 
     def _by_inode(self, rest: list[Found], moved: list[Track]) -> None:
@@ -327,7 +327,7 @@ class Census:
             found
             for found in siblings(track.place, rotated=True)
             if ahead.changed_ns <= found.status.st_mtime_ns <= until
-            and not (ahead.begun and identity_of(found.status) == ahead.identity)
+            and not (ahead.begun and identity_of(found.status) == ahead.identity and holds(found.path, ahead))
         ]
         meant = {found.path for found in self._files.find()} if later else set()
         missed = []

@@ -41,6 +41,11 @@ class Follower:
     and that the pattern does not mean. Of the files that are there at the start, those that changed least recently come
     first. A place reached before is looked for at its path, among all files that the pattern means, and among those beside
     it that a rotation may have made, compressed or not; where it is gone, the file at the path is read from its begin.
+
+    A file may be rotated many times before anything of its newest generation is read, also while nobody looks. Nothing can
+    be read of a generation that nobody saw and that is deleted, truncated without a copy, or moved to a folder or name that
+    is neither the pattern's nor a rotation's; nor, at the first start, of those that the pattern does not mean. The order of
+    generations is that of their last change, so a copy must not be made older than what it copies.
     """
 
     def __init__(self, files: Files, form_of: FormOf, start: Standing | None = None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Program:
-    """Writes numbered rows to several logs, which all begin alike, and rotates them: by rename, by copy, then by gzip.
+    """Writes numbered rows to several logs, which all begin alike, and rotates them: by rename and by copy.
 
     A log may be rotated many times before anybody looks, once a row of it was stored. A log of which nothing was stored is
     not rotated: nothing tells its old generations from those that were there before anybody followed it.
@@ -20,13 +20,14 @@ class Program:
         rotations: how often a file was rotated.
     """
 
-    def __init__(self, folder: Path, seed: int, hurry: float = 1.0) -> None:
-        """``hurry`` times as many rotations."""
+    def __init__(self, folder: Path, seed: int, hurry: float = 1.0, *, packs: bool = False) -> None:
+        """``hurry`` times as many rotations; ``packs`` compresses renamed files afterwards."""
         self.random = random.Random(seed)
         self.written: list[str] = []
         self.first_rows = self.rotations = 0
         self._folder = folder
         self._hurry = hurry
+        self._packs = packs
         self._new: set[Path] = set()
         self._logs: list[Path] = []
         self._to_pack: list[Path] = []
@@ -81,7 +82,7 @@ class Program:
         self.rotations += 1
         names = (f"{path.stem}-{self.rotations}.csv", f"{path.name}.{self.rotations}")
         old = path.rename(path.with_name(self.random.choice(names)))
-        if old.suffix != ".csv":
+        if self._packs and old.suffix != ".csv":
             self._to_pack.append(old)
         self._head(path)
 

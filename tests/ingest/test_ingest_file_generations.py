@@ -232,7 +232,7 @@ def test_a_place_of_a_version_before_has_no_time() -> None:
 @pytest.mark.parametrize("seed", [0, 50, 73, 95, 116, 138, 141, 207])
 def test_nothing_is_lost_or_repeated_by_rotations_and_kills(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
-    program = Program(tmp_path, seed, hurry=6.0)
+    program = Program(tmp_path, seed, hurry=6.0, packs=True)
     reader = Reader(f"{tmp_path}/**/*.csv")
     for _ in range(3):
         for _ in range(rng.randrange(40)):

@@ -64,6 +64,10 @@ class Change:
         return self.length * self.scale
 
 
+_SHORTEST: Final = 0.001
+"""Seconds below which a stretch is told in rows."""
+
+
 def sides(state: Floats, rows: int) -> tuple[Floats, Floats]:
     """The values kept before and after the last ``rows``; before reaches back to the last change at most."""
     seen = int(state[ROWS])
@@ -134,7 +138,8 @@ def kind_of(state: Floats, change: Change) -> str:  # noqa: PLR0911 one return a
         return "trend"
     if level and moved:
         return "mean"
-    return "trend" if slope else ""
+    changed = not math.isclose(_slope(after, before), _slope(before), abs_tol=1e-12)
+    return "trend" if slope and changed else ""
 
 
 def _oscillates(before: Floats, after: Floats, error: float) -> bool:
@@ -194,7 +199,7 @@ def describe(  # noqa: PLR0917 two states and what was found in them
     was, now = before_after(state, found, change, kind)
     prev: dict[str, Any] = {"field": name, "mean": float(before.mean()), "spread": float(before.std()), "n": len(before)}
     new: dict[str, Any] = {"field": name, "mean": float(after.mean()), "spread": float(after.std()), "n": len(after)}
-    since = f"the last {_duration(lasted)}" if lasted > 0.0 else f"the last {change.rows} rows"
+    since = f"the last {_duration(lasted)}" if lasted >= _SHORTEST else f"the last {change.rows} rows"
     texts = pair(was, now)
     if kind == "mean":
         size = f" ({short(abs(now - was) / prev['spread'])} spreads)" if prev["spread"] > 0.0 else ""
@@ -242,7 +247,7 @@ def _duration(seconds: float) -> str:
     for unit, text in _UNITS:
         if seconds >= unit:
             return f"{seconds / unit:.2g} {text}"
-    return f"{seconds * 1000:.2g} ms"
+    return f"{seconds * 1000:.0f} ms"
 
 
 __all__ = ["COARSE", "Change", "before_after", "describe", "kind_of", "sides", "strength"]
