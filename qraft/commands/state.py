@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NOTICES_SHOWN = 5
 _LEVELS = {
-    "light": "light: the engine is behind, so forest and clusters rest",
+    "light": "light: the engine is behind, so novelty, forest and clusters rest",
     "archive": "archive: the engine is behind, so events are stored, not judged",
 }
 

@@ -57,7 +57,7 @@ def test_status_says_what_gives_way_was_refused_and_is_lost(
     monkeypatch.chdir(data_dir)
     status, out, err = run(monkeypatch, capsys, nats_url, STATS, "status", "--data-dir", str(data_dir))
     assert status == 1
-    assert "  detection:  light: the engine is behind, so forest and clusters rest\n" in out
+    assert "  detection:  light: the engine is behind, so novelty, forest and clusters rest\n" in out
     assert f"  refused:    {REASON}; the configuration before stays in force\n" in out
     assert "  market: 1204 dropped, 17 missing from the feed\n" in out
     assert "  notices since it started: gap 7; the latest:\n" in out

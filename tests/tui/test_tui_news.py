@@ -51,7 +51,7 @@ def test_all_is_well(connected: Session, now_us: int) -> None:
 @pytest.mark.parametrize(
     ("level", "wide", "narrow"),
     [
-        ("light", "◐ light detection: the engine is 12s behind; forest", "◐ light detection: the engine is 12s behind"),
+        ("light", "◐ light detection: the engine is 12s behind; novelty", "◐ light detection: the engine is 12s behind"),
         (
             "archive",
             "○ archive only: the engine is 12s behind; events are stored",

@@ -11,7 +11,7 @@ TALL = 30
 
 _IN_FORCE = ((100, "; the one before stays in force"), (70, "; the old one stays in force"), (0, "; the old one stays"))
 _LEVELS = {
-    "light": ("◐", "light detection", "forest and clusters rest until it has caught up"),
+    "light": ("◐", "light detection", "novelty, forest and clusters rest until it has caught up"),
     "archive": ("○", "archive only", "events are stored, not judged, until it has caught up"),
 }
 
