@@ -37,7 +37,11 @@ def ending_of(path: str) -> str:
 
 
 class FileSource(SourceSettings):
-    """Rows of files: CSV, NDJSON, JSON or Parquet."""
+    """Rows of files: CSV, NDJSON, JSON or Parquet.
+
+    A file may be rotated many times before anything of it is read. Nothing can be read of a generation that nobody saw and
+    that is deleted, truncated without a copy, or moved where neither the pattern nor a rotation's name finds it.
+    """
 
     can_wait: ClassVar[bool] = True
 
