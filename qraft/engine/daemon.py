@@ -14,6 +14,7 @@ import msgspec
 from qraft.bus import Bus, BusUnavailable
 from qraft.config import RunInfo, Settings, last_good_path, read_run, remove_run, write_run
 from qraft.config.dump import write_settings
+from qraft.detect.warm import compile_kernels
 from qraft.engine.engine import Engine
 from qraft.engine.runtime import set_up_logging, stop_on_signals
 from qraft.engine.servers import Servers, start_servers
@@ -68,6 +69,7 @@ async def _run(settings: Settings, config: Path | None, data_dir: Path, password
 
 
 async def _serve(engine: Engine, settings: Settings, servers: Servers, data_dir: Path, stop: asyncio.Event) -> None:
+    await asyncio.to_thread(compile_kernels)  # now, not while the first events wait
     metrics = MetricsServer(settings.metrics.host, settings.metrics.port, engine.meters.stats)
     try:
         present = read_run(data_dir) or RunInfo(

@@ -48,7 +48,7 @@ async def test_a_large_sample_goes_in_parts_and_is_counted_once(nats_url: str) -
     try:
         await watch_tap(listener, "dead", "rows", got.append)
         await publish_sample(sender, TapSample(source="rows", stage="dead", seen=5000, rows=rows))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while sum(len(sample.rows) for sample in got) < len(rows):
                 await asyncio.sleep(0.01)
     finally:

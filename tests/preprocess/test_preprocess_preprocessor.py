@@ -421,3 +421,11 @@ def test_rows_are_clean_events() -> None:
     assert row == [CleanEvent(event_id="e0", source="s", entity="", time_us=START, fields={"x": -1.0, "z": 0.0})]
     assert isinstance(row, list)
     assert math.copysign(1.0, row[0].fields["z"]) == 1.0
+
+
+def test_a_row_alone_is_divided_as_among_others() -> None:
+    events = stream({"price": 0.1}, {"price": 0.7}, {"price": 1700000003.3})
+    steps = {"do": "derive", "fields": {"share": "price / 1e6", "third": "(price - 1) / 3"}}
+    whole = preprocessor(steps).take(events)
+    alone = preprocessor(steps)
+    assert list(map(repr, whole)) == [repr(alone.take([event])[0]) for event in events]

@@ -50,6 +50,10 @@ class Expression:
             raise ValueError(f"cannot be computed where {held}; a cast before it says what a field is")
         missing = [pl.lit(None, dtype=types[read]).alias(read) for read in self.reads if read not in schema]
         whole = frame.with_columns(missing) if missing else frame
+        if len(whole) == 1 and self.reads:
+            # polars divides a column by the reciprocal of a constant, but a single value by the constant itself
+            twice = [pl.Series(read, whole.get_column(read).to_list() * 2, whole.schema[read]) for read in self.reads]
+            return _field(pl.DataFrame(twice).with_columns(self._expression.alias(name)).get_column(name)).head(1)
         return _field(whole.with_columns(self._expression.alias(name)).get_column(name))
 
 
