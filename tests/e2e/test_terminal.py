@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
 import shutil
@@ -73,7 +72,17 @@ def terminal(folder: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]
 
 def verdicts(folder: Path) -> set[str]:
     """What `qraft patterns` says of every pattern."""
-    command = [sys.executable, "-m", "qraft.cli", "patterns", "--json", "--data-dir", str(folder / "data")]
+    command = [
+        sys.executable,
+        "-m",
+        "qraft.cli",
+        "patterns",
+        "--json",
+        "--limit",
+        "1000",
+        "--data-dir",
+        str(folder / "data"),
+    ]
     listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     return {json.loads(line)["verdict"] for line in listed.splitlines()}
 
@@ -85,7 +94,7 @@ async def test_a_key_confirms_a_finding_and_q_ends_all_of_it(folder: Path, termi
     terminal.press("c")
     await until(lambda: "stored" in terminal.screen() or "CONF" in terminal.screen(), 20, "the verdict is shown")
     await until(lambda: len(ids(run.clickhouse_url, run.database, "pattern_feedback")) == 1, 20, "the verdict is stored")
-    assert "confirmed" in await asyncio.to_thread(verdicts, folder)
+    await until(lambda: "confirmed" in verdicts(folder), 20, "the pattern is listed with its verdict")
     terminal.press("u")
     await until(lambda: len(ids(run.clickhouse_url, run.database, "pattern_feedback")) == 2, 20, "the undo is stored")
     terminal.press("q")
