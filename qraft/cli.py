@@ -25,11 +25,13 @@ from qraft.commands import (
     state,
     tap,
     tune,
+    web,
 )
 
 USER_ERRORS = frozenset(
     {
         "qraft.api.server.ApiError",
+        "qraft.api.verdicts.FaultyFeedback",
         "qraft.api.verdicts.NothingToUndo",
         "qraft.bus.errors.BusError",
         "qraft.commands.common.UserError",
@@ -37,6 +39,7 @@ USER_ERRORS = frozenset(
         "qraft.embedded.process.ChildError",
         "qraft.replay.errors.ReplayError",
         "qraft.store.errors.StoreError",
+        "qraft.web.errors.WebError",
     }
 )
 """Exceptions whose text is a sentence for the user, by name, so that nothing is loaded to know them."""
@@ -63,6 +66,7 @@ for _command, _example in (
     (run.engine, "qraft engine --config config.toml"),
     (run.tui, "qraft tui --data-dir /var/lib/qraft"),
     (run.api, "qraft api --port 8080"),
+    (web.web, "qraft web --port 8090"),
     (check.check, "qraft check config.toml"),
     (ingest.ingest, "qraft ingest --source app app.ndjson"),
     (replay.replay, "qraft replay recordings/ --time timestamp --out results"),

@@ -17,8 +17,14 @@ import msgspec
 PatternType = Literal["drift", "anomaly", "cluster_change"]
 PATTERN_TYPES: Final[tuple[PatternType, ...]] = ("drift", "anomaly", "cluster_change")
 
-Verdict = Literal["confirmed", "false_positive", "expected", "new_normal", "undo"]
-VERDICTS: Final[tuple[Verdict, ...]] = ("confirmed", "false_positive", "expected", "new_normal", "undo")
+Verdict = Literal["confirmed", "false_positive", "expected", "new_normal", "mute", "note", "undo"]
+VERDICTS: Final[tuple[Verdict, ...]] = ("confirmed", "false_positive", "expected", "new_normal", "mute", "note", "undo")
+
+ASIDES: Final[frozenset[Verdict]] = frozenset(("mute", "note"))
+"""What is said on a pattern without judging it: it moves no alert line and never stands as the pattern's verdict."""
+
+LONGEST_MUTE_US: Final = 30 * 86_400_000_000
+"""A mute ends by itself, at the latest after 30 days."""
 
 DEFAULT_LINE: Final = 0.5
 """The alert line of a detector no verdict has moved: the confidence from which a pattern is raised."""
@@ -27,11 +33,15 @@ META_VERSION: Final = "1.0"
 NAMESPACE: Final = uuid.UUID("5b9f6b64-2f0e-5d0b-9a53-6f1f0f1a7c11")
 
 
-class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """Base of every value on the wire: immutable, keyword-only, tolerant of keys added later."""
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False, gc=False):
+    """Base of every value on the wire: immutable, keyword-only, tolerant of keys added later.
+
+    None of them can stand in a cycle, so Python's garbage collector need not look at them (``gc=False``, which each class must
+    say for itself): observers hold ten thousands of them.
+    """
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """One observation of one source, as it travels on ``qraft.events.<source>``.
 
     ``timestamp`` is event time (ISO 8601, UTC). ``payload`` is what the source said. ``meta`` carries ``version`` and,
@@ -46,7 +56,7 @@ class Event(Struct, frozen=True):
     meta: dict[str, Any] = msgspec.field(default_factory=lambda: {"version": META_VERSION})
 
 
-class CleanEvent(Struct, frozen=True):
+class CleanEvent(Struct, frozen=True, gc=False):
     """An event after preprocessing: event time in UTC microseconds, finite numeric fields only."""
 
     event_id: str
@@ -56,7 +66,7 @@ class CleanEvent(Struct, frozen=True):
     fields: dict[str, float]
 
 
-class Contributor(Struct, frozen=True, omit_defaults=True):
+class Contributor(Struct, frozen=True, omit_defaults=True, gc=False):
     """One field's share in a pattern; ``score`` in [0, 1], the shares of a pattern add up to 1.
 
     ``origin`` is the source's own field where ``field`` is a feature made of it (``price.log_return`` of ``price``).
@@ -69,7 +79,7 @@ class Contributor(Struct, frozen=True, omit_defaults=True):
     after: float | None = None
 
 
-class Details(Struct, frozen=True):
+class Details(Struct, frozen=True, gc=False):
     """What was, what is now, and the numbers that say so. ``confidence`` in [0, 1]."""
 
     prev_state: dict[str, Any]
@@ -78,7 +88,7 @@ class Details(Struct, frozen=True):
     confidence: float
 
 
-class Pattern(Struct, frozen=True):
+class Pattern(Struct, frozen=True, gc=False):
     """One finding, as it travels on ``qraft.patterns.<type>.<source>``.
 
     ``line`` is the alert line it was judged by; ``event_id`` the event that raised it; ``summary`` a sentence for people.
@@ -101,11 +111,22 @@ class Pattern(Struct, frozen=True):
     began: str = ""
 
 
-class Feedback(Struct, frozen=True):
-    """An operator's verdict on a pattern, as it travels on ``qraft.feedback.<source>``.
+class Scope(Struct, frozen=True, gc=False):
+    """What a mute covers: the patterns that agree with every key that is not empty."""
 
-    ``undo`` takes back the verdict whose id is ``undoes``. ``source`` and ``detector`` are the pattern's, so that it
+    source: str = ""
+    entity: str = ""
+    type: str = ""
+    detector: str = ""
+
+
+class Feedback(Struct, frozen=True, gc=False):
+    """What an operator says on a pattern, as it travels on ``qraft.feedback.<source>``.
+
+    ``undo`` takes back the feedback whose id is ``undoes``. ``source`` and ``detector`` are the pattern's, so that it
     reaches the right alert line; where ``detector`` is empty the pipeline looks the pattern up among those it remembers.
+    ``mute`` and ``note`` judge nothing: a mute hides what its ``scope`` covers until ``until`` (ISO 8601, UTC), a note is
+    its text. ``source`` stays the pattern's own where the scope is wider.
     """
 
     feedback_id: str
@@ -117,9 +138,43 @@ class Feedback(Struct, frozen=True):
     note: str = ""
     user: str = ""
     undoes: str = ""
+    scope: Scope | None = None
+    until: str = ""
 
 
-class DeadLetter(Struct, frozen=True):
+def feedback_fault(feedback: Feedback) -> str:
+    """What is wrong with a feedback as a sentence for people, empty where nothing is.
+
+    A mute needs a scope that names something and an end after its timestamp, at most 30 days later; a note needs its
+    text; nothing else has a scope or an end.
+    """
+    if feedback.verdict != "mute" and (feedback.scope is not None or feedback.until):
+        return f'"{feedback.verdict}" takes neither a scope nor an end; only a mute does'
+    if feedback.verdict == "note" and not feedback.note.strip():
+        return "a note needs its text"
+    return _mute_fault(feedback) if feedback.verdict == "mute" else ""
+
+
+def _mute_fault(feedback: Feedback) -> str:
+    scope = feedback.scope
+    if scope is None or scope == Scope():
+        return "a mute needs a scope: at least one of source, entity, type and detector"
+    if scope.type and scope.type not in PATTERN_TYPES:
+        return f'a mute of type "{scope.type}" covers nothing; expected one of {", ".join(PATTERN_TYPES)}'
+    if not feedback.until:
+        return "a mute needs an end"
+    for text in (feedback.timestamp, feedback.until):
+        try:
+            us_from_iso(text)
+        except ValueError:
+            return f'"{text}" is no time; expected ISO 8601, such as 2026-05-01T18:00:00Z'
+    length = us_from_iso(feedback.until) - us_from_iso(feedback.timestamp)
+    if length <= 0:
+        return "a mute must end after it begins"
+    return "a mute ends after 30 days at the latest" if length > LONGEST_MUTE_US else ""
+
+
+class DeadLetter(Struct, frozen=True, gc=False):
     """Input that could not be used: the reason and the original bytes (base64 on the wire)."""
 
     dead_id: str
@@ -130,7 +185,7 @@ class DeadLetter(Struct, frozen=True):
     original: bytes
 
 
-class Notice(Struct, frozen=True):
+class Notice(Struct, frozen=True, gc=False):
     """Something an operator should see that is no pattern: a stale feed, a gap in a sequence, a step of the load ladder.
 
     It is the payload of an event of type ``qraft.notice`` of the source ``_qraft``, stored in raw_events and never judged;
@@ -159,7 +214,7 @@ LEVELS: Final[tuple[Level, ...]] = ("full", "light", "archive")
 """How much is done with an event, from all to least: every detector, the cheap ones, storing alone."""
 
 
-class SourceStats(Struct, frozen=True):
+class SourceStats(Struct, frozen=True, gc=False):
     """One source in an engine's statistics. Totals count since the engine started; ``rate`` is events a second now.
 
     ``dropped`` is what ``when_full`` gave up, ``missing`` what gaps in the feed's own sequence say never came.
@@ -185,7 +240,7 @@ class SourceStats(Struct, frozen=True):
     last_event: str = ""
 
 
-class StageStats(Struct, frozen=True):
+class StageStats(Struct, frozen=True, gc=False):
     """One stage (ingest, preprocess, detect, store) in an engine's statistics.
 
     ``depth`` is how many events wait in it, ``lag_seconds`` how long the oldest of them has; ``reasons`` splits ``dropped``.
@@ -202,7 +257,7 @@ class StageStats(Struct, frozen=True):
     reasons: dict[str, int] = {}
 
 
-class EngineStats(Struct, frozen=True):
+class EngineStats(Struct, frozen=True, gc=False):
     """What an engine says of itself once a second on ``qraft.stats.<engine>``.
 
     ``state`` is ``running``, ``waiting`` (for a part named in ``detail``) or ``stopping``; ``lag_seconds`` is how long the

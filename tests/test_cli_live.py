@@ -22,7 +22,17 @@ from qraft import cli
 from qraft.bus import Bus, ensure_streams
 from qraft.config import RunInfo, read_run, write_run
 from qraft.config.settings import StoreSettings
-from qraft.model import Details, EngineStats, Feedback, Pattern, SourceStats, iso_from_us, us_from_datetime
+from qraft.model import (
+    Details,
+    EngineStats,
+    Feedback,
+    Pattern,
+    Scope,
+    SourceStats,
+    iso_from_us,
+    us_from_datetime,
+    us_from_iso,
+)
 from qraft.store import Block, Store
 
 START_US = 1_795_000_000_000_000
@@ -246,6 +256,39 @@ def test_an_undo_takes_back_the_operators_verdict_in_force(run: Run, nats_url: s
     assert (given.verdict, given.undoes) == ("undo", "fb-1")
     status, out, err = run("feedback", IDS[1], "undo", "--user", "ops2")
     assert (status, out, err) == (1, "", f'qraft: no verdict of "ops2" is in force on pattern {IDS[1]}\n')
+
+
+def test_a_mute_covers_what_its_keys_say_and_ends(run: Run, nats_url: str) -> None:
+    assert run("feedback", IDS[1], "mute", "--for", "2h", "--scope", "entity", "--user", "ops1")[0] == 0
+    assert run("feedback", IDS[1], "mute", "--scope", "source, detector")[0] == 0
+    assert run("feedback", IDS[1], "mute")[0] == 0
+    assert run("feedback", IDS[1], "note", "--note", "backup")[0] == 0
+    narrow, wide, same, note = asyncio.run(stored_verdicts(nats_url))
+    one = make_pattern(1)
+    assert narrow.scope == Scope(source=one.source, entity="BTC")
+    assert wide.scope == Scope(source=one.source, detector="test")
+    assert same.scope == Scope(source=one.source, entity="BTC", type=one.type, detector="test")
+    lengths = [us_from_iso(mute.until) - us_from_iso(mute.timestamp) for mute in (narrow, wide, same)]
+    assert lengths == [7_200_000_000, 3_600_000_000, 3_600_000_000]
+    assert (note.verdict, note.note, note.scope, note.until) == ("note", "backup", None, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["mute", "--for", "soon"], '--for: "soon" is no length of time; write 90m, 2h or 1d'),
+        (["mute", "--for", "31d"], "--for: a mute ends after 30 days at the latest"),
+        (["mute", "--scope", "sorce"], '"sorce" is none of source, entity, type, detector; did you mean "source"?'),
+        (["confirmed", "--for", "2h"], "--for is for a mute, not for confirmed"),
+        (["note", "--note", "x", "--scope", "source"], "--scope is for a mute, not for note"),
+        (["note"], "a note needs its text: --note TEXT"),
+    ],
+)
+def test_a_mistaken_mute_or_note_is_one_sentence(run_away: Run, arguments: list[str], reason: str) -> None:
+    status, out, err = run_away("feedback", IDS[0], *arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith("qraft: ")
+    assert err.endswith(f"{reason}\n")
 
 
 def test_a_mistaken_verdict_names_the_nearest(run: Run) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,6 +21,8 @@ from qraft.model import (
     Event,
     Feedback,
     Pattern,
+    Scope,
+    Verdict,
     decode_dead,
     decode_event,
     decode_feedback,
@@ -28,6 +31,7 @@ from qraft.model import (
     encode,
     encode_lines,
     event_id,
+    feedback_fault,
     iso_from_us,
     pattern_id,
     us_from_iso,
@@ -61,6 +65,56 @@ def test_a_pattern_has_the_contracts_keys() -> None:
     assert set(said["details"]) == {"prev_state", "new_state", "metrics", "confidence"}
     assert said["contributors"] == [{"field": "x", "score": 1.0, "before": 1.0, "after": 2.0}]
     assert said["line"] == 0.5
+
+
+def _feedback(verdict: Verdict, **more: Any) -> Feedback:
+    return Feedback(feedback_id="f", pattern_id="p", verdict=verdict, timestamp="2026-05-01T12:00:00Z", source="s", **more)
+
+
+def test_feedback_of_an_older_qraft_is_read_as_before() -> None:
+    line = b'{"feedback_id":"f","pattern_id":"p","verdict":"confirmed","timestamp":"2026-05-01T12:00:00Z","source":"s"}'
+    assert decode_feedback(line) == _feedback("confirmed")
+    mute = _feedback("mute", scope=Scope(source="s", detector="drift"), until="2026-05-01T13:00:00Z")
+    assert decode_feedback(encode(mute)) == mute
+    later = encode(mute).replace(b'"scope":{', b'"scope":{"later":1,')
+    assert decode_feedback(later) == mute
+
+
+SCOPE = Scope(source="s")
+SIX = "2026-05-01T18:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("feedback", "fault"),
+    [
+        *((_feedback(verdict), "") for verdict in ("confirmed", "false_positive", "expected", "new_normal", "undo")),
+        (_feedback("note", note="why"), ""),
+        (_feedback("note"), "a note needs its text"),
+        (_feedback("note", note=" \n"), "a note needs its text"),
+        (_feedback("mute", scope=SCOPE, until=SIX), ""),
+        (_feedback("mute", scope=Scope(type="drift"), until="2026-05-31T12:00:00Z"), ""),
+        (_feedback("mute", scope=SCOPE, until="2026-05-31T12:00:00.000001Z"), "a mute ends after 30 days at the latest"),
+        (_feedback("mute", until=SIX), "a mute needs a scope: at least one of source, entity, type and detector"),
+        (
+            _feedback("mute", scope=Scope(), until=SIX),
+            "a mute needs a scope: at least one of source, entity, type and detector",
+        ),
+        (_feedback("mute", scope=SCOPE), "a mute needs an end"),
+        (_feedback("mute", scope=SCOPE, until="2026-05-01T12:00:00Z"), "a mute must end after it begins"),
+        (
+            _feedback("mute", scope=SCOPE, until="18:00"),
+            '"18:00" is no time; expected ISO 8601, such as 2026-05-01T18:00:00Z',
+        ),
+        (
+            _feedback("mute", scope=Scope(type="spike"), until=SIX),
+            'a mute of type "spike" covers nothing; expected one of drift, anomaly, cluster_change',
+        ),
+        (_feedback("note", note="n", until=SIX), '"note" takes neither a scope nor an end; only a mute does'),
+        (_feedback("confirmed", scope=SCOPE), '"confirmed" takes neither a scope nor an end; only a mute does'),
+    ],
+)
+def test_what_breaks_the_contract_of_feedback_is_said(feedback: Feedback, fault: str) -> None:
+    assert feedback_fault(feedback) == fault
 
 
 def test_values_come_back_and_later_keys_are_ignored() -> None:

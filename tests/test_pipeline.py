@@ -23,7 +23,7 @@ from qraft.config.detect import AdwinSettings, DetectSettings, ForestSettings
 from qraft.config.settings import FeedbackSettings
 from qraft.config.sources import FileSource, Source
 from qraft.detect import DETECTORS
-from qraft.model import Event, Feedback, Verdict, encode, iso_from_us, pattern_id
+from qraft.model import Event, Feedback, Scope, Verdict, encode, iso_from_us, pattern_id
 from qraft.pipeline import Pipeline, Result, Scores
 from tests.detect.streams import START_US, by_sensor, cycle, eventful, events, noise, walk
 
@@ -232,6 +232,34 @@ def test_a_verdict_without_detector_finds_its_pattern_and_an_undo_restores() -> 
     other.restore(pipeline.snapshot())
     other.step([Feedback(feedback_id="u", pattern_id="", verdict="undo", timestamp=pattern.timestamp, undoes="v")])
     assert other.line("s", pattern.detector) == 0.5
+
+
+def test_mutes_notes_and_their_undo_are_passed_on_and_change_nothing_else() -> None:
+    plain, spoken = Pipeline(by_sensor()), Pipeline(by_sensor())
+    mute = Feedback(
+        feedback_id="m",
+        pattern_id="p",
+        verdict="mute",
+        timestamp="2024-01-01T00:00:00Z",
+        source="s",
+        detector="adwin",
+        scope=Scope(source="s"),
+        until="2024-01-02T00:00:00Z",
+    )
+    note = msgspec.structs.replace(mute, feedback_id="n", verdict="note", note="hm", scope=None, until="")
+    undo = msgspec.structs.replace(note, feedback_id="u", verdict="undo", undoes="m")
+    stream = events(eventful(3000))
+    expected = plain.step(stream)
+    said: list[Item] = [mute, *stream[:1000], note, undo, *stream[1000:]]
+    result = spoken.step(said[:500])
+    found = result.patterns
+    other = Pipeline(by_sensor())
+    other.restore(spoken.snapshot())
+    rest = other.step(said[500:])
+    assert [encode(p) for p in [*found, *rest.patterns]] == [encode(p) for p in expected.patterns]
+    assert expected.patterns
+    assert [*result.feedback, *rest.feedback] == [mute, note, undo]
+    assert other.lines() == plain.lines()
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense" * 100, bytes(2000)], ids=["empty", "text", "zeros"])

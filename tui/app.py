@@ -1,67 +1,35 @@
-"""The Textual application: theme, wiring, life cycle. Everything it knows stands in ``tui.state``, everything it shows in
-``tui.views``.
+"""The Textual application: theme, palette, clipboard, life cycle. Everything it knows stands in ``tui.state``, everything it
+shows in ``tui.views`` and ``tui.pages``; ``run`` is what the command line calls.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import getpass
-import locale
+import gc
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from textual.app import App
-from textual.theme import Theme
+from textual.command import CommandPalette, Provider
 
-from qraft.model import Feedback
-from tui.feed.base import Feed
-from tui.feed.outbox import Outbox
-from tui.history.backfill import Backfill
-from tui.history.base import History
-from tui.screens.live import LiveScreen
-from tui.screens.live_actions import Outside
+from tui import theme
+from tui.clipboard import CopyError, copy
+from tui.cost import STATS_VARIABLE, Cost, probe, process_usage, report
+from tui.driver import Output, driver_class
+from tui.language import Language, t, tn, use
+from tui.outside import Outside
+from tui.screens.main import with_keys
+from tui.screens.palette import Actions
 from tui.state.clock import FrameClock
-from tui.state.inbox import Inbox
-from tui.state.journal import Journal, JournalError
+from tui.state.saved import SavedFilters
 from tui.state.session import Session
-from tui.state.store import Store
-from tui.state.undo import Judge
-from tui.state.verdicts import Delivery
-
-THEME = Theme(
-    name="qraft",
-    primary="#5ccfe6",
-    secondary="#6cb6ff",
-    accent="#5ccfe6",
-    foreground="#c5cdd8",
-    background="#10141a",
-    surface="#10141a",
-    panel="#1a212b",
-    success="#7fd99a",
-    warning="#ffd173",
-    error="#ff7b7b",
-    variables={
-        "dim": "#7f8b99",
-        "bright": "#f2f5f9",
-        "rule": "#3d4957",
-        "cursor": "#22303f",
-        "spark": "#3f8f9f",
-        "drift": "#6cb6ff",
-        "anomaly": "#ffa657",
-        "cluster": "#d2a8ff",
-    },
-)
-
-
-def wall_us() -> int:
-    """The time now, UTC microseconds."""
-    return time.time_ns() // 1000
+from tui.state.zone import ZoneName, use_zone
+from tui.views.text import quantity
+from tui.wiring import Wiring, login_name, speaks_utf8
 
 
 class QraftApp(App[int]):
@@ -69,72 +37,72 @@ class QraftApp(App[int]):
 
     TITLE = "Qraft"
     CSS_PATH = "styles/qraft.tcss"
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Actions}
+    COMMAND_PALETTE_BINDING = ""
     ALLOW_SELECT = False
 
-    def __init__(self, session: Session, outside: Outside, *, remote: bool = False, ascii_only: bool = False) -> None:
-        # With NO_COLOR Textual must be told before it starts that colours are the terminal's own: its other filter fails on
-        # segments without a style.
-        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.register_theme(THEME)
-        self.theme = THEME.name
-        self.set_class(ascii_only, "ascii")
-        self._live = LiveScreen(session, outside, FrameClock(remote=remote), ascii_only=ascii_only)
+    def __init__(
+        self, session: Session, outside: Outside, *, remote: bool = False, ascii_only: bool = False, theme_name: str = ""
+    ) -> None:
+        chosen = theme.choose(theme_name, os.environ, theme.colors_of(os.environ))
+        self.output = Output()
+        # The theme holds what NO_COLOR asks for; Textual's own filters would work on its stock widgets only.
+        no_color = os.environ.pop("NO_COLOR", None)
+        super().__init__(driver_class=driver_class(self.output))
+        if no_color is not None:
+            os.environ["NO_COLOR"] = no_color
+        self.use_theme(chosen)
+        self.ascii_only = ascii_only
+        self.saved = SavedFilters(outside.data_dir)
+        self.cost = Cost(lambda: process_usage(lambda: (self.output.bytes, self.output.waited)))
+        self._outside = outside
+        self._session = session
+        clock = FrameClock(remote=remote)
+        self.main = with_keys(outside.keymap)(session, outside, clock, self.cost, ascii_only=ascii_only)
 
     def on_mount(self) -> None:
-        """Opens the live screen."""
-        self.push_screen(self._live)
+        """Opens the main screen; measures what all of it costs."""
+        self.push_screen(self.main)
+        self.run_worker(probe(self.cost), group="cost")
+        if path := os.environ.get(STATS_VARIABLE):
+            self.run_worker(report(self.cost, Path(path)), group="cost")
 
+    def use_theme(self, name: str) -> None:
+        """Changes the colours to those of a theme."""
+        if name not in self.available_themes:
+            self.register_theme(theme.textual_theme(theme.load(name)))
+        self.theme = name
 
-class Wiring:
-    """A session with what feeds it and what takes its verdicts away."""
+    def open_palette(self) -> None:
+        """Opens the palette over the actions."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=t("an action, a screen, a source …")))
 
-    def __init__(self, feed: Feed, history: History, *, data_dir: Path, user: str) -> None:
-        self.inbox = Inbox()
-        self.history = history
-        self._feed = feed
-        self._outbox = Outbox(Journal(data_dir / "unsent"), feed, self.inbox)
-        self._backfill = Backfill(history, self.inbox)
-        self.session = Session(Store(), Judge(user), self._keep)
-
-    def outside(self, *, engine: str, nats_url: str, now_us: Callable[[], int] = wall_us) -> Outside:
-        """What the live screen needs."""
-        return Outside(self.inbox, self.history, self._backfill.want, now_us, engine, nats_url)
-
-    async def beside(self, front: Coroutine[Any, Any, int | None]) -> int:
-        """Runs feed, outbox and backfill as long as ``front`` runs; its result.
-
-        Raises:
-            Exception: one of them failed, which is a mistake in this program; ``front`` is ended then.
-        """
+    def take(self, text: str, what: str) -> None:
+        """Copies a text and says where it went; ``what`` names it in the sentence."""
+        now = self._outside.now_us()
+        if not text:
+            return
+        if self.is_web:
+            self.copy_to_clipboard(text)
+            self._session.say(t("{what} copied", what=what), now)
+            return
         try:
-            for feedback in self._outbox.reload():
-                self.session.store.judge(feedback, Delivery.UNSENT)
-        except JournalError as error:
-            self.session.say(f"unsent verdicts cannot be read: {error}", wall_us(), bad=True)
-        self._backfill.want()
-        main = asyncio.ensure_future(front)
-        works = (self._feed.run(self.inbox), self._outbox.run(), self._backfill.run())
-        tasks = [asyncio.create_task(work) for work in works]
-        try:
-            await asyncio.wait({main, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (*tasks, *([main] if not main.done() else [])):
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            with contextlib.suppress(asyncio.CancelledError):
-                await main
-            await self.history.close()
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
-        return main.result() or 0
-
-    def _keep(self, feedback: Feedback) -> None:
-        try:
-            self._outbox.put(feedback)
-        except JournalError as error:
-            self.session.say(f"the verdict is not safe until it is sent: {error}", wall_us(), bad=True)
+            copied = copy(text, write=self.output.write, environment=os.environ, folder=self._outside.data_dir)
+        except CopyError as error:
+            self._session.say(str(error), now, bad=True)
+            return
+        size = quantity(copied.bytes)
+        if copied.how == "terminal":
+            self._session.say(t("{what} copied ({size} bytes)", what=what, size=size), now)
+        else:
+            said = t(
+                "{what} is too long for the terminal ({size} bytes); it is in {path}",
+                what=what,
+                size=size,
+                path=copied.where,
+            )
+            self._session.say(said, now)
 
 
 def run(
@@ -147,6 +115,11 @@ def run(
     data_dir: Path,
     engine: str,
     ascii_only: bool = False,
+    theme_name: str = "",
+    language: Language = "en",
+    keys: Mapping[str, str | list[str]] | None = None,
+    zone: ZoneName = "UTC",
+    mouse: bool = False,
 ) -> int:
     """Shows the interface until the operator leaves; its exit status.
 
@@ -156,43 +129,51 @@ def run(
         database: name of Qraft's database.
         user: the database's user.
         password: that user's password.
-        data_dir: folder below which unsent verdicts are kept.
+        data_dir: folder below which unsent verdicts and saved filters are kept.
         engine: name of the engine to watch.
         ascii_only: draw with ASCII characters only; a terminal without UTF-8 gets them in any case.
+        theme_name: one of ``tui.theme.NAMES``; empty for what suits the terminal.
+        language: of the interface.
+        keys: by action, keys in place of its own.
+        zone: in which times are shown at first.
+        mouse: whether the mouse works; it is never needed, and takes away the terminal's own way to select text.
+
+    Raises:
+        KeymapError: ``keys`` cannot be used.
+        ThemeError: there is no such theme.
     """
     from tui.feed.nats import NatsFeed
     from tui.history.clickhouse import ClickHouseHistory
+    from tui.keymap import resolve
 
+    plain = ascii_only or not speaks_utf8(os.environ)
+    use("en" if plain else language)  # Chinese has no ASCII form
+    use_zone(zone)
+    keymap = resolve(keys or {})
     history = ClickHouseHistory(clickhouse_url, database=database, user=user, password=password)
     wiring = Wiring(NatsFeed(nats_url), history, data_dir=data_dir, user=login_name())
-    outside = wiring.outside(engine=engine, nats_url=nats_url)
-    remote = "SSH_CONNECTION" in os.environ
-    app = QraftApp(wiring.session, outside, remote=remote, ascii_only=ascii_only or not speaks_utf8(os.environ))
-    status = asyncio.run(_front(app, wiring))
-    if unsent := wiring.session.store.verdicts.unsent:
-        word = "verdicts are" if unsent > 1 else "verdict is"
-        print(f"{unsent} {word} not sent yet; kept in {data_dir}, sent by the next `qraft tui`", file=sys.stderr)
+    outside = wiring.outside(engine=engine, nats_url=nats_url, clickhouse_url=clickhouse_url, keymap=keymap)
+    app = QraftApp(
+        wiring.session,
+        outside,
+        remote="SSH_CONNECTION" in os.environ,
+        ascii_only=plain,
+        theme_name=theme_name,
+    )
+    in_browser = "TEXTUAL_DRIVER" in os.environ
+    gc.collect()
+    gc.freeze()  # what was loaded stays; collections then look at what comes and goes
+    status = asyncio.run(_front(app, wiring, mouse=mouse or in_browser))
+    if unsent := wiring.session.store.ledger.verdicts.unsent:
+        said = tn("{n} verdict is not sent yet", "{n} verdicts are not sent yet", unsent)
+        print(
+            t("{verdicts}; kept in {path}, sent by the next `qraft tui`", verdicts=said, path=str(data_dir)), file=sys.stderr
+        )
     return status
 
 
-async def _front(app: QraftApp, wiring: Wiring) -> int:
+async def _front(app: QraftApp, wiring: Wiring, *, mouse: bool) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         loop.add_signal_handler(number, app.exit, 0)
-    return await wiring.beside(app.run_async(mouse=False))
-
-
-def login_name() -> str:
-    """Who gives the verdicts."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
-
-
-def speaks_utf8(environment: Mapping[str, str]) -> bool:
-    """Whether the terminal's locale has characters beyond ASCII."""
-    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
-        if value := environment.get(name):
-            return "utf" in value.lower()
-    return "utf" in (sys.stdout.encoding or locale.getpreferredencoding(do_setlocale=False) or "").lower()
+    return await wiring.beside(app.run_async(mouse=mouse))

@@ -107,7 +107,7 @@ def create_app(
     @app.post(
         "/api/feedback/{pattern_id}",
         status_code=202,
-        summary="Gives a verdict; answers once it is stored in the stream",
+        summary="Says something on a pattern: a verdict, a mute, a note or an undo; answers once it is stored in the stream",
         tags=["feedback"],
         responses=documented(404, 409, 422, 503),
     )
@@ -123,6 +123,8 @@ def create_app(
             user=request.user,
             feedback_id=request.feedback_id or str(uuid.uuid4()),
             timestamp=now(),
+            scope=request.wire_scope(),
+            until=request.wire_until(),
         )
         await bus.send_feedback(verdict)
         return FeedbackView.of(verdict)

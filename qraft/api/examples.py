@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
 PATTERN_ID = "0f6a3f1e-6f0e-5c6b-9d3e-6a1b2c3d4e5f"
 FEEDBACK_ID = "7d0c4b9a-1f6e-4f0d-8f0f-2b9f4a6d1c11"
 CONTRIBUTOR = {"field": "cpu_percent", "score": 0.8, "before": 12.4, "after": 71.0}
@@ -37,7 +39,10 @@ VERDICT = {
     "note": "backup job",
     "user": "ops1",
     "undoes": "",
+    "scope": None,
+    "until": "",
 }
+SCOPE: dict[str, JsonValue] = {"source": "host", "entity": "", "type": "drift", "detector": "drift"}
 EVENT = {
     "event_id": "3a1ed4dd-2c4b-5f0e-8f5c-5a1f5d0c9e11",
     "source": "host",

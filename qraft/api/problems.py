@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from qraft.api.verdicts import NothingToUndo
+from qraft.api.verdicts import FaultyFeedback, NothingToUndo
 from qraft.bus import BusRejected, BusUnavailable
 from qraft.store import StoreRejected, StoreUnavailable
 
@@ -66,6 +66,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(NothingToUndo, _conflict)
+    app.add_exception_handler(FaultyFeedback, _faulty)
     app.add_exception_handler(BusRejected, _refused)
     app.add_exception_handler(StoreRejected, _refused)
     app.add_exception_handler(BusUnavailable, _unavailable)
@@ -105,6 +106,10 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 async def _conflict(_: Request, error: Exception) -> JSONResponse:
     return answer(409, str(error))
+
+
+async def _faulty(_: Request, error: Exception) -> JSONResponse:
+    return answer(422, str(error))
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

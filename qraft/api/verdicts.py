@@ -1,20 +1,28 @@
-"""A verdict from what an operator asks: its pattern's source and detector, and, for an undo, which verdict it takes back."""
+"""What an operator says, made of what was asked: with the pattern's source and detector, and what an undo takes back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qraft.model import Feedback, Pattern, Verdict
+from qraft.model import Feedback, Pattern, Scope, Verdict, feedback_fault, us_from_iso
 
 
 class NothingToUndo(Exception):
-    """An undo without a verdict of that user in force; the text is a sentence for people."""
+    """An undo, and nothing that this user said stands; the text is a sentence for people."""
 
 
-def in_force(said: Sequence[Feedback], user: str) -> Feedback | None:
-    """The last verdict of ``user`` in ``said``, oldest first, that was not taken back."""
-    undone = {verdict.undoes for verdict in said if verdict.verdict == "undo"}
-    standing = [v for v in said if v.verdict != "undo" and v.user == user and v.feedback_id not in undone]
+class FaultyFeedback(Exception):
+    """A mute without its scope or its end, a note without its text; the text is a sentence for people."""
+
+
+def last_said(said: Sequence[Feedback], user: str, now: str) -> Feedback | None:
+    """The last of what ``user`` said in ``said``, oldest first, that was not taken back; a mute that has ended is past."""
+    undone = {one.undoes for one in said if one.verdict == "undo"}
+    standing = [
+        one
+        for one in said
+        if one.verdict != "undo" and one.user == user and one.feedback_id not in undone and not _ended(one, now)
+    ]
     return standing[-1] if standing else None
 
 
@@ -27,25 +35,30 @@ def compose(
     user: str,
     feedback_id: str,
     timestamp: str,
+    scope: Scope | None = None,
+    until: str = "",
 ) -> Feedback:
-    """The verdict to publish.
+    """What is to be published.
 
     Args:
-        pattern: what is judged.
-        said: the verdicts on it so far, oldest first; read for an undo only.
+        pattern: what it is said on.
+        said: all said on it so far, oldest first; read for an undo only.
         verdict: what the operator says.
         note: why, in the operator's words.
         user: who says it.
         feedback_id: its id; the same id is stored once.
         timestamp: when, ISO 8601 in UTC.
+        scope: what a mute covers.
+        until: when a mute ends, ISO 8601.
 
     Raises:
-        NothingToUndo: an undo, and no verdict of ``user`` is in force.
+        NothingToUndo: an undo, and nothing that ``user`` said stands.
+        FaultyFeedback: what `qraft.model.feedback_fault` finds.
     """
     undoes = ""
     if verdict == "undo":
         repeated = next((v for v in said if v.feedback_id == feedback_id and v.verdict == "undo"), None)
-        target = in_force(said, user)
+        target = last_said(said, user, timestamp)
         if repeated is not None:
             undoes = repeated.undoes
         elif target is not None:
@@ -53,7 +66,7 @@ def compose(
         else:
             who = f'of "{user}" ' if user else "without a user's name "
             raise NothingToUndo(f"no verdict {who}is in force on pattern {pattern.pattern_id}")
-    return Feedback(
+    feedback = Feedback(
         feedback_id=feedback_id,
         pattern_id=pattern.pattern_id,
         verdict=verdict,
@@ -63,4 +76,13 @@ def compose(
         note=note,
         user=user,
         undoes=undoes,
+        scope=scope,
+        until=until,
     )
+    if fault := feedback_fault(feedback):
+        raise FaultyFeedback(fault)
+    return feedback
+
+
+def _ended(feedback: Feedback, now: str) -> bool:
+    return feedback.verdict == "mute" and us_from_iso(feedback.until) <= us_from_iso(now)

@@ -10,7 +10,17 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from qraft.api import examples
-from qraft.model import CleanEvent, EngineStats, Feedback, PatternType, SourceStats, Verdict, iso_from_us, us_from_datetime
+from qraft.model import (
+    CleanEvent,
+    EngineStats,
+    Feedback,
+    PatternType,
+    Scope,
+    SourceStats,
+    Verdict,
+    iso_from_us,
+    us_from_datetime,
+)
 from qraft.store import PatternQuery, SourceTotals, StoredPattern
 
 Standing = Literal["confirmed", "false_positive", "expected", "new_normal"]
@@ -91,8 +101,21 @@ class PatternPage(BaseModel):
         )
 
 
+class ScopeView(BaseModel):
+    """What a mute covers: the patterns that agree with every key that is not empty. At least one key is needed."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [examples.SCOPE]}, use_attribute_docstrings=True
+    )
+
+    source: str = ""
+    entity: str = ""
+    type: Literal["", "drift", "anomaly", "cluster_change"] = ""
+    detector: str = ""
+
+
 class FeedbackView(BaseModel):
-    """A verdict as it was given."""
+    """A verdict, a mute, a note or an undo as it was given."""
 
     model_config = _example(examples.VERDICT)
 
@@ -105,7 +128,11 @@ class FeedbackView(BaseModel):
     note: str
     user: str
     undoes: str
-    """For an undo: the verdict it takes back."""
+    """For an undo: the feedback it takes back."""
+    scope: ScopeView | None = None
+    """For a mute: what it covers."""
+    until: str = ""
+    """For a mute: when it ends, ISO 8601."""
 
     @classmethod
     def of(cls, feedback: Feedback) -> FeedbackView:
@@ -137,12 +164,12 @@ class EventView(BaseModel):
 
 
 class PatternDetail(PatternView):
-    """A pattern with all verdicts on it and the events around it."""
+    """A pattern with all that was said on it and the events around it."""
 
     model_config = _example({**examples.PATTERN, "feedback": [examples.VERDICT], "events": [examples.EVENT]})
 
     feedback: list[FeedbackView]
-    """Every verdict in the order in which they came, undone ones too."""
+    """All that was said, in the order in which it came: verdicts, mutes, notes and undos, what was undone too."""
     events: list[EventView]
     """Events of the same source and entity around the pattern, in order of time."""
 
@@ -192,20 +219,38 @@ class SourceList(BaseModel):
 
 
 class FeedbackRequest(BaseModel):
-    """A verdict to give."""
+    """What to say on a pattern."""
 
     model_config = ConfigDict(
         extra="forbid",
         use_attribute_docstrings=True,
-        json_schema_extra={"examples": [{"verdict": "confirmed", "note": "backup job", "user": "ops1"}]},
+        json_schema_extra={
+            "examples": [
+                {"verdict": "confirmed", "note": "backup job", "user": "ops1"},
+                {"verdict": "mute", "scope": examples.SCOPE, "until": "2026-11-22T18:00:00Z", "user": "ops1"},
+            ]
+        },
     )
 
     verdict: Verdict
-    """``undo`` takes back the user's verdict in force."""
+    """``undo`` takes back the last that the user said and that still stands, be it a verdict, a mute or a note."""
     note: Annotated[str, Field(max_length=2000)] = ""
+    """Why; for ``note`` the note itself."""
+    scope: ScopeView | None = None
+    """What a mute covers, which needs it; nothing else takes it."""
+    until: datetime | None = None
+    """When a mute ends, which it must, within 30 days; ISO 8601, without a zone it is UTC."""
     user: Annotated[str, Field(max_length=100)] = ""
     feedback_id: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")] = None
     """Send the same id again to be sure: it is stored once. Without it every request is a verdict of its own."""
+
+    def wire_scope(self) -> Scope | None:
+        """The scope as it travels."""
+        return None if self.scope is None else Scope(**self.scope.model_dump())
+
+    def wire_until(self) -> str:
+        """The end as it travels, empty without one."""
+        return "" if self.until is None else iso_from_us(us_from_datetime(self.until))
 
 
 class PatternFilter(BaseModel):

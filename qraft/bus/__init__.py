@@ -1,5 +1,6 @@
 """NATS: subjects, streams, publishing, consuming, requests. The only package that imports nats."""
 
+from qraft.bus import lean  # noqa: F401 - before anything of nats
 from qraft.bus.client import Bus
 from qraft.bus.control import serve_control
 from qraft.bus.errors import BusError, BusRejected, BusUnavailable

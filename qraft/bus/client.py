@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import nats
@@ -25,7 +26,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from qraft.bus import subjects
 from qraft.bus.errors import BusRejected, BusUnavailable
-from qraft.model import EngineStats, Feedback, Pattern, Struct, encode
+from qraft.model import EngineStats, Feedback, Pattern, Struct, encode, feedback_fault
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Struct)
@@ -71,7 +72,8 @@ class Bus:
         """Connects to the server at ``url``.
 
         Args:
-            url: ``nats://host:port``.
+            url: ``nats://host:port``; ``?server_host_name=NAME`` says which name the server's certificate bears where the
+                address is not the server's own but that of a tunnel to it.
             name: shown in the server's own monitoring.
             on_change: told, on the event loop, each time the connection goes (False) and comes back (True).
             timeout: seconds until the first connect is given up.
@@ -96,6 +98,7 @@ class Bus:
                         disconnected_cb=bus._disconnected,
                         reconnected_cb=bus._reconnected,
                         error_cb=_log_error,
+                        tls_hostname=parse_qs(urlsplit(url).query).get("server_host_name", [None])[0],
                     ),
                     timeout,
                 )
@@ -163,10 +166,12 @@ class Bus:
 
         Raises:
             BusUnavailable: not stored, or not known to be; sending it again does no harm.
-            BusRejected: the verdict names no source, or the server refuses it.
+            BusRejected: the verdict names no source, breaks the contract (`feedback_fault`), or the server refuses it.
         """
         if not feedback.source:
             raise BusRejected("a verdict needs the source of its pattern")
+        if fault := feedback_fault(feedback):
+            raise BusRejected(fault)
         async with translated():
             await self.jetstream().publish(
                 subjects.feedback_subject(feedback.source), encode(feedback), headers={"Nats-Msg-Id": feedback.feedback_id}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from qraft.bus import subjects
-from qraft.model import META_VERSION, DeadLetter, Event, Feedback, derive_id, iso_from_us
+from qraft.model import META_VERSION, DeadLetter, Event, Feedback, derive_id, feedback_fault, iso_from_us
 
 
 class _LooseEvent(msgspec.Struct, frozen=True):
@@ -31,8 +31,9 @@ Inbound = Event | Feedback | DeadLetter
 def decode_message(subject: str, data: bytes, *, sequence: int, arrived_us: int) -> Iterator[Inbound]:
     """What one message of the event stream holds, a line at a time, in order.
 
-    A line that cannot be read becomes a dead letter with its bytes. What an event lacks is filled in from the message alone,
-    so that reading it again gives the same: its id from the sequence and the line's number, its time from the arrival.
+    A line that cannot be read, or feedback that breaks the contract, becomes a dead letter with its bytes. What an event
+    lacks is filled in from the message alone, so that reading it again gives the same: its id from the sequence and the
+    line's number, its time from the arrival.
 
     Args:
         subject: as the stream keeps it, ``qraft.lane.<partition>.<kind>.<source>``.
@@ -50,6 +51,8 @@ def decode_message(subject: str, data: bytes, *, sequence: int, arrived_us: int)
                 yield _complete(_event.decode(line), source, f"{sequence}:{number}", arrived)
             elif kind == subjects.FEEDBACK:
                 verdict = _feedback.decode(line)
+                if fault := feedback_fault(verdict):
+                    raise msgspec.ValidationError(fault)
                 yield verdict if verdict.source else msgspec.structs.replace(verdict, source=source)
             else:
                 yield _dead.decode(line)

@@ -14,7 +14,6 @@ from qraft.commands.servers import open_store
 
 if TYPE_CHECKING:
     from qraft.commands.explain_lines import Explanation
-    from qraft.model import Pattern
     from qraft.store import Store, StoredPattern
 
 REFERENCE_ROWS: Final = 300
@@ -24,7 +23,6 @@ CURRENT_ROWS: Final = 2000
 FOLLOWING_ROWS: Final = 60
 """Rows after the pattern that are shown."""
 _SIMILAR: Final = 5
-_LOOKED_AT: Final = 2000
 _PREFIXES: Final = 6
 
 
@@ -59,7 +57,6 @@ def explain(
 async def _explain(found: Instance, prefix: str) -> Explanation:
     from qraft.commands.explain_lines import Explanation
     from qraft.model import us_from_iso
-    from qraft.store import PatternQuery
 
     async with open_store(found) as store:
         stored = await _pattern(store, prefix)
@@ -69,27 +66,18 @@ async def _explain(found: Instance, prefix: str) -> Explanation:
         events = await store.history.events_around(
             pattern.source, pattern.entity, began_us - 1, REFERENCE_ROWS, CURRENT_ROWS
         )
-        past = await store.history.patterns(
-            PatternQuery(
-                types=[pattern.type],
-                sources=[pattern.source],
-                detector=pattern.detector,
-                until_us=at_us,
-                limit=_LOOKED_AT,
-            )
-        )
+        similar = await store.past.similar(pattern, _SIMILAR)
         verdicts = await store.history.feedback(pattern.pattern_id)
     until = [event for event in events if event.time_us <= at_us]
     following = [event for event in events if event.time_us > at_us][:FOLLOWING_ROWS]
-    alike = sorted((one for one in past if _is_alike(pattern, one.pattern)), key=lambda one: distance(pattern, one.pattern))
     return Explanation(
         stored=stored,
         began_us=began_us,
         at_us=at_us,
         events=[*until, *following],
         verdicts=verdicts,
-        similar=alike[:_SIMILAR],
-        similar_verdicts=[one.verdict or "" for one in alike],
+        similar=similar.patterns,
+        similar_verdicts=similar.verdicts,
     )
 
 
@@ -107,20 +95,3 @@ async def _pattern(store: Store, prefix: str) -> StoredPattern:
     if stored is None:
         raise UserError(f'no pattern "{prefix}" is stored; `qraft patterns` lists them')
     return stored
-
-
-def _is_alike(pattern: Pattern, other: Pattern) -> bool:
-    """Whether both are of one kind with one leading field."""
-    return pattern.kind == other.kind and _lead(pattern) == _lead(other)
-
-
-def _lead(pattern: Pattern) -> str:
-    return pattern.contributors[0].field if pattern.contributors else ""
-
-
-def distance(pattern: Pattern, other: Pattern) -> float:
-    """How unlike two findings are: the gap of their confidences and half the sum of the gaps of their fields' shares."""
-    shares = {one.field: one.score for one in pattern.contributors}
-    others = {one.field: one.score for one in other.contributors}
-    gaps = sum(abs(shares.get(field, 0.0) - others.get(field, 0.0)) for field in {**shares, **others})
-    return abs(pattern.details.confidence - other.details.confidence) + gaps / 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -55,8 +54,8 @@ class Explanation:
         at_us: the pattern's time.
         events: the rows of its entity from before the change to after the pattern, in order of time.
         verdicts: all on it, in the order in which they came.
-        similar: earlier findings of the same source, detector, kind and leading field, the likest first.
-        similar_verdicts: the verdict in force on each such finding, of all of them; "" for none.
+        similar: earlier findings like it, one of each run, the nearest first.
+        similar_verdicts: how many runs like it have which verdict in force, of all of them; "" for none.
     """
 
     stored: StoredPattern
@@ -65,7 +64,7 @@ class Explanation:
     events: Sequence[CleanEvent]
     verdicts: Sequence[Feedback]
     similar: Sequence[StoredPattern]
-    similar_verdicts: Sequence[str]
+    similar_verdicts: Mapping[str, int]
 
     @property
     def field(self) -> str:
@@ -126,7 +125,7 @@ def as_builtins(told: Explanation) -> dict[str, Any]:
             {"pattern": msgspec.to_builtins(one.pattern), "verdict": one.verdict, "verdict_user": one.verdict_user}
             for one in told.similar
         ],
-        "similar_verdicts": {name or "none": n for name, n in Counter(told.similar_verdicts).items()},
+        "similar_verdicts": {name or "none": n for name, n in told.similar_verdicts.items()},
     }
 
 
@@ -241,19 +240,20 @@ def _verdicts(told: Explanation) -> Iterator[str]:
     yield f"verdicts (in force: {told.stored.verdict or 'none'})"
     for one in told.verdicts:
         who, why = f" by {one.user}" if one.user else "", f": {one.note}" if one.note else ""
-        yield f"  {_when(one.timestamp)}  {one.verdict}{who}{why}"
+        until = f" until {_when(one.until)}" if one.until else ""
+        yield f"  {_when(one.timestamp)}  {one.verdict}{until}{who}{why}"
 
 
 def _similar(told: Explanation, width: int) -> Iterator[str]:
     from tui.views.text import fit
 
     if not told.similar:
-        yield "nothing like it was found here before (same detector, kind and leading field)"
+        yield "nothing like it was found before (same kind, mostly the same fields)"
         return
-    counts = Counter(told.similar_verdicts)
+    counts = told.similar_verdicts
     parts = [f"{n} {name}" for name, n in counts.items() if name]
-    parts += [f"{counts['']} without a verdict"] if counts[""] else []
-    yield f"{len(told.similar_verdicts):,} like it before: {', '.join(parts)}; the likest:"
+    parts += [f"{counts['']} without a verdict"] if "" in counts else []
+    yield f"{sum(counts.values()):,} like it before: {', '.join(parts)}; the likest:"
     for one in told.similar:
         yield _one_similar(one.pattern, one.verdict or "", fit, width)
 

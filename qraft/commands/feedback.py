@@ -1,4 +1,4 @@
-"""`qraft feedback`: an operator's verdict on a pattern."""
+"""`qraft feedback`: what an operator says on a pattern."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,7 +15,21 @@ from qraft.commands.output import print_json
 from qraft.commands.servers import open_bus, open_store
 
 if TYPE_CHECKING:
-    from qraft.model import Feedback, Verdict
+    from collections.abc import Sequence
+
+    from qraft.model import Feedback, Pattern, Scope, Verdict
+
+SCOPE_KEYS = ("source", "entity", "type", "detector")
+
+
+class _Wish(NamedTuple):
+    """What is to be said; ``keys`` of the scope and ``length_us`` for a mute only."""
+
+    verdict: Verdict
+    note: str
+    user: str
+    keys: frozenset[str] = frozenset()
+    length_us: int = 0
 
 
 def feedback(
@@ -23,23 +37,44 @@ def feedback(
     verdict: Annotated[
         str,
         typer.Argument(
-            metavar="VERDICT", help="confirmed, false_positive, expected, new_normal, or undo for your last one."
+            metavar="VERDICT",
+            help="confirmed, false_positive, expected, new_normal, mute, note, or undo for the last you said.",
         ),
     ],
     *,
-    note: Annotated[str, typer.Option("--note", help="Why, in your words.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Why, in your words; for `note` the note itself.")] = "",
     user: Annotated[str, typer.Option("--user", help="Who says it; without it the name you are logged in by.")] = "",
+    lasting: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="How long a mute lasts: 90m, 2h, 1d, up to 30d; without it an hour.")
+    ] = "",
+    scope: Annotated[
+        str,
+        typer.Option(
+            "--scope",
+            metavar="KEYS",
+            help="What a mute covers: all that has the same of these as the pattern, of source, entity, type and detector, "
+            "such as source,detector. entity means source,entity. Without it all four.",
+        ),
+    ] = "",
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Gives a verdict on a pattern; prints its id once it is stored.
+    """Says something on a pattern; prints its id once it is stored.
 
-    It moves the alert line of the pattern's source and detector.
+    confirmed and false_positive move the alert line of the pattern's source and detector. A mute hides what it covers from
+    everybody's screens until it ends; nothing else changes by it, nor by a note.
     """
     said = _verdict(verdict)
+    if said != "mute" and (lasting or scope):
+        raise UserError(f"--{'for' if lasting else 'scope'} is for a mute, not for {said}")
+    if said == "note" and not note.strip():
+        raise UserError("a note needs its text: --note TEXT")
+    wish = _Wish(said, note, user or getpass.getuser())
+    if said == "mute":
+        wish = wish._replace(keys=_keys(scope), length_us=_length_us(lasting))
     found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
-    stored = asyncio.run(_give(found, pattern_id, said, note, user or getpass.getuser()))
+    stored = asyncio.run(_give(found, pattern_id, wish))
     if as_json:
         print_json(stored)
     else:
@@ -48,19 +83,47 @@ def feedback(
 
 
 def _verdict(name: str) -> Verdict:
-    import difflib
-
     from qraft.model import VERDICTS
 
     for known in VERDICTS:
         if name == known:
             return known
-    close = difflib.get_close_matches(name, VERDICTS, 1, 0.5)
-    nearest = f'; did you mean "{close[0]}"?' if close else ""
-    raise UserError(f'"{name}" is not a verdict; expected one of {", ".join(VERDICTS)}{nearest}')
+    raise UserError(f'"{name}" is not a verdict; expected one of {", ".join(VERDICTS)}{_nearest(name, VERDICTS)}')
 
 
-async def _give(found: Instance, pattern_id: str, verdict: Verdict, note: str, user: str) -> Feedback:
+def _length_us(text: str) -> int:
+    from tui.state.mutes import parse_ttl
+
+    try:
+        return parse_ttl(text)
+    except ValueError as error:
+        raise UserError(f"--for: {error}") from None
+
+
+def _keys(text: str) -> frozenset[str]:
+    """The keys of the scope, all of them where none is given."""
+    if not text:
+        return frozenset(SCOPE_KEYS)
+    keys = frozenset(key.strip() for key in text.split(","))
+    for key in sorted(keys - set(SCOPE_KEYS)):
+        raise UserError(f'--scope: "{key}" is none of {", ".join(SCOPE_KEYS)}{_nearest(key, SCOPE_KEYS)}')
+    return keys | {"source"} if "entity" in keys else keys
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _scope(pattern: Pattern, keys: frozenset[str]) -> Scope:
+    from qraft.model import Scope
+
+    return Scope(**{key: getattr(pattern, key) for key in keys})
+
+
+async def _give(found: Instance, pattern_id: str, wish: _Wish) -> Feedback:
     from qraft.api.verdicts import compose
     from qraft.model import iso_from_us, us_from_datetime
 
@@ -69,14 +132,17 @@ async def _give(found: Instance, pattern_id: str, verdict: Verdict, note: str, u
         said = await store.history.feedback(pattern_id)
     if stored is None:
         raise UserError(f"no pattern {pattern_id} is stored; `qraft patterns` lists them")
+    now_us = us_from_datetime(datetime.now(UTC))
     given = compose(
         stored.pattern,
         said,
-        verdict=verdict,
-        note=note,
-        user=user,
+        verdict=wish.verdict,
+        note=wish.note,
+        user=wish.user,
         feedback_id=str(uuid.uuid4()),
-        timestamp=iso_from_us(us_from_datetime(datetime.now(UTC))),
+        timestamp=iso_from_us(now_us),
+        scope=_scope(stored.pattern, wish.keys) if wish.keys else None,
+        until=iso_from_us(now_us + wish.length_us) if wish.length_us else "",
     )
     async with open_bus(found) as bus:
         await bus.send_feedback(given)

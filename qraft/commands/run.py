@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +22,8 @@ from qraft.commands.common import (
     password_of,
 )
 from qraft.commands.kernels import prepare_detectors
+from qraft.commands.over_ssh import instance_over_ssh
+from qraft.web.lifeline import end_with_parent, in_browser
 
 NoTuiOption = Annotated[bool, typer.Option("--no-tui", help="Stay in this terminal without the interface; Ctrl-C ends all.")]
 
@@ -58,7 +62,7 @@ def engine(config: ConfigOption = None, data_dir: DataDirOption = None) -> int:
     )
 
 
-def tui(
+def tui(  # noqa: PLR0917 each is an option
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     nats: Annotated[str, typer.Option("--nats", metavar="URL", help="NATS to watch, in place of the running one's.")] = "",
@@ -66,24 +70,53 @@ def tui(
         str, typer.Option("--clickhouse", metavar="URL", help="ClickHouse to read, in place of the running one's.")
     ] = "",
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
+    theme: Annotated[
+        str, typer.Option("--theme", help="dark, light, ansi, deuteranopia, tritanopia or mono; without it tui.theme.")
+    ] = "",
+    lang: Annotated[str, typer.Option("--lang", help="en or zh; without it tui.language, else the locale.")] = "",
+    mouse: Annotated[bool, typer.Option("--mouse", help="Let the mouse work too; it is never needed.")] = False,
+    ssh: Annotated[
+        str,
+        typer.Option(
+            "--ssh",
+            metavar="USER@HOST",
+            help="Watch the engine on another machine through ssh; --data-dir, --nats and --clickhouse are that machine's.",
+        ),
+    ] = "",
 ) -> int:
-    """Opens the terminal interface of a running engine."""
+    """Opens the terminal interface of a running engine, here or, with --ssh, on another machine."""
     _need_terminal()
-    found = find_instance(
-        load_settings(config, data_dir), data_dir, nats=nats, clickhouse=clickhouse, need=("nats", "clickhouse")
-    )
-    from tui import app
+    settings = load_settings(config, None if ssh else data_dir)
+    with contextlib.ExitStack() as held:
+        if ssh:
+            found = held.enter_context(instance_over_ssh(settings, ssh, data_dir, nats=nats, clickhouse=clickhouse))
+        else:
+            found = find_instance(settings, data_dir, nats=nats, clickhouse=clickhouse, need=("nats", "clickhouse"))
+        from tui import app
+        from tui.keymap import KeymapError
+        from tui.language import LANGUAGES, chosen
+        from tui.theme import ThemeError
 
-    return app.run(
-        nats_url=found.nats_url,
-        clickhouse_url=found.clickhouse_url,
-        database=found.database,
-        user=found.user,
-        password=found.password,
-        data_dir=found.data_dir,
-        engine=found.engine,
-        ascii_only=ascii_only,
-    )
+        if lang and lang not in LANGUAGES:
+            raise UserError(f'--lang: no language "{lang}"; there are {", ".join(LANGUAGES)}')
+        try:
+            return app.run(
+                nats_url=found.nats_url,
+                clickhouse_url=found.clickhouse_url,
+                database=found.database,
+                user=found.user,
+                password=found.password,
+                data_dir=found.data_dir,
+                engine=found.engine,
+                ascii_only=ascii_only,
+                theme_name=theme or settings.tui.theme,
+                language=chosen(lang or settings.tui.language, os.environ),
+                keys=settings.tui.keys,
+                zone=settings.tui.zone,
+                mouse=mouse or settings.tui.mouse,
+            )
+        except (KeymapError, ThemeError) as error:
+            raise UserError(str(error)) from error
 
 
 def api(
@@ -133,5 +166,9 @@ def demo(
 
 
 def _need_terminal() -> None:
+    if in_browser():
+        end_with_parent()
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserError("the interface needs a terminal; `qraft up --no-tui` and `qraft patterns` do without one")
+        over_ssh = "; over ssh ask for one with `ssh -t`" if "SSH_CONNECTION" in os.environ else ""
+        raise UserError(f"the interface needs a terminal{over_ssh}; `qraft up --no-tui` and `qraft patterns` do without one")

@@ -79,7 +79,7 @@ def _adapters_part(source: BaseModel) -> dict[str, object]:
 def _keys(before: BaseModel, after: BaseModel, prefix: str = "") -> Iterator[str]:
     for name in type(before).model_fields:
         old, new = getattr(before, name), getattr(after, name)
-        if old == new or (not prefix and name == "sources"):
+        if old == new or (not prefix and name in ("sources", "tui")):
             continue
         if isinstance(old, BaseModel) and isinstance(new, BaseModel):
             yield from _keys(old, new, f"{prefix}{name}.")

@@ -128,6 +128,21 @@ class FeedbackSettings(Section):
         return self
 
 
+class TuiSettings(Section):
+    """The terminal interface; read when it opens."""
+
+    theme: Literal["", "dark", "light", "ansi", "deuteranopia", "tritanopia", "mono"] = ""
+    """Colours; empty chooses by what the terminal can do."""
+    language: Literal["", "en", "zh"] = ""
+    """Language; empty goes by the locale."""
+    zone: Literal["UTC", "local"] = "UTC"
+    """Zone in which times are shown at first."""
+    mouse: bool = False
+    """Whether the mouse works; it is never needed, and the terminal's own selecting of text then wants shift."""
+    keys: dict[str, str | list[str]] = {}
+    """By action, keys in place of its own; `qraft keys` lists the actions."""
+
+
 class Settings(Section):
     """The whole of config.toml."""
 
@@ -140,6 +155,7 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
     detect: DetectSettings = DetectSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    tui: TuiSettings = TuiSettings()
     sources: dict[SourceName, Source] = {}
 
     @field_validator("sources")

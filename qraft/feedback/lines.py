@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qraft.config.settings import FeedbackSettings
-from qraft.model import Feedback, Verdict, us_from_iso
+from qraft.model import ASIDES, Feedback, Verdict, us_from_iso
 
 REMEMBERED_PATTERNS: Final = 16_384
 REMEMBERED_VERDICTS: Final = 16_384
@@ -73,8 +73,10 @@ class AlertLines:
         """Takes one verdict; returns the source and detector whose line may have moved.
 
         A repeated feedback_id changes nothing, nor does a verdict on a pattern nobody knows. An undo may come before the
-        verdict it takes back; an undo of an undo has no effect.
+        verdict it takes back; an undo of an undo has no effect. Mutes and notes are not kept, so their undo finds nothing.
         """
+        if feedback.verdict in ASIDES:
+            return None
         if feedback.verdict == "undo":
             return self._undo(feedback.undoes)
         if feedback.feedback_id in self._entries:

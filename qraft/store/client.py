@@ -45,6 +45,7 @@ class Client:
         def greet() -> HttpClient:
             return clickhouse_connect.get_client(
                 dsn=url,
+                secure=url.startswith("https:"),  # of itself the library goes by the port alone
                 username=user,
                 password=password,
                 compress=False,

@@ -15,16 +15,13 @@ from qraft.model import CleanEvent, Contributor, Details, Feedback, Pattern, Pat
 from qraft.store.client import Client, Row
 from qraft.store.errors import StoreRejected
 from qraft.store.rows import TABLES
-from qraft.store.verdicts import in_force
+from qraft.store.verdicts import FEEDBACK_COLUMNS, feedback_of, in_force
 
 _PATTERN: Final = """
     p.pattern_id, p.type, toUnixTimestamp64Micro(p.timestamp), p.source, p.entity, p.detector, p.event_id, p.confidence,
     p.line, p.summary, p.prev_state, p.new_state, p.metrics, p.contributors.field, p.contributors.score,
     p.contributors.before, p.contributors.after, p.contributors.origin, p.kind, toUnixTimestamp64Micro(p.began),
     p.important, v.verdict, v.user, v.time_us, v.feedback_id"""
-_FEEDBACK: Final = (
-    "feedback_id, pattern_id, verdict, toUnixTimestamp64Micro(timestamp), source, detector, note, user, undoes"
-)
 _CLEAN: Final = "toString(event_id), source, entity, toUnixTimestamp64Micro(timestamp), fields"
 _NEVER: Final = -(2**62)
 _MAX_LIMIT: Final = 10_000
@@ -124,14 +121,14 @@ class History:
         return _stored(rows[0]) if rows else None
 
     async def feedback(self, pattern_id: str) -> list[Feedback]:
-        """All verdicts on a pattern, undone ones and the undoing too, in the order in which they came."""
+        """All that was said on a pattern, what was undone and the undoing too, in the order in which it came."""
         rows = await self._client.query(
             f"""
-            SELECT {_FEEDBACK} FROM {self._database}.pattern_feedback FINAL
+            SELECT {FEEDBACK_COLUMNS} FROM {self._database}.pattern_feedback FINAL
             WHERE pattern_id = {{id:String}} ORDER BY ingested_at, position""",
             {"id": pattern_id},
         )
-        return [_verdict(row) for row in rows]
+        return [feedback_of(row) for row in rows]
 
     async def sources(self) -> list[SourceTotals]:
         """What is stored of each source, by name."""
@@ -279,18 +276,3 @@ def _stored(row: Row) -> StoredPattern:
 
 def _json(text: str) -> dict[str, Any]:
     return msgspec.json.decode(text, type=dict[str, Any])
-
-
-def _verdict(row: Row) -> Feedback:
-    feedback_id, pattern_id, verdict, time_us, source, detector, note, user, undoes = row
-    return Feedback(
-        feedback_id=feedback_id,
-        pattern_id=pattern_id,
-        verdict=verdict,
-        timestamp=iso_from_us(time_us),
-        source=source,
-        detector=detector,
-        note=note,
-        user=user,
-        undoes=undoes,
-    )

@@ -141,6 +141,8 @@ def _feedback(feedback: Sequence[Feedback], arrived: int) -> Columns:
         "source": [one.source for one in feedback],
         "detector": [one.detector for one in feedback],
         "undoes": [one.undoes for one in feedback],
+        "scope": ["" if one.scope is None else _text(one.scope).decode() for one in feedback],
+        "until": [_moment(one.until, 0) for one in feedback],
         "timestamp": [_moment(one.timestamp, arrived) for one in feedback],
         "ingested_at": [arrived] * len(feedback),
         "position": list(range(len(feedback))),

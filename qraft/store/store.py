@@ -9,10 +9,14 @@ from types import TracebackType
 from typing import Final, Self
 
 from qraft.config.settings import StoreSettings
+from qraft.model import ASIDES
 from qraft.store import schema
 from qraft.store.client import Client
+from qraft.store.episodes import EpisodeHistory
 from qraft.store.errors import StoreRejected
 from qraft.store.history import History
+from qraft.store.labels import LabelHistory
+from qraft.store.past import PastHistory
 from qraft.store.recorded import Recorded
 from qraft.store.rows import TABLES, Block, Columns, table_columns
 from qraft.store.verdicts import in_force
@@ -26,6 +30,9 @@ class Store:
     Attributes:
         history: the queries.
         recorded: the queries of those who look back.
+        episodes: the patterns as the terminal's episodes.
+        labels: the queries of what operators said.
+        past: the queries over windows of past time and of findings alike.
     """
 
     def __init__(self, client: Client, database: str) -> None:
@@ -35,6 +42,9 @@ class Store:
         self._types: dict[str, dict[str, str]] = {}
         self.history = History(client, database)
         self.recorded = Recorded(client, database)
+        self.episodes = EpisodeHistory(client, database)
+        self.labels = LabelHistory(client, database)
+        self.past = PastHistory(client, database)
 
     @classmethod
     async def connect(cls, url: str, *, database: str, user: str = "default", password: str = "") -> Self:
@@ -80,8 +90,8 @@ class Store:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-        if block.feedback:
-            await self._mark_important(block)
+        if judged := sorted({one.pattern_id for one in block.feedback if one.verdict not in ASIDES}):
+            await self._mark_important(judged, block.ingested_at)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -91,7 +101,7 @@ class Store:
         columns = await asyncio.to_thread(maker)
         await self._client.insert(f"{self._database}.{table}", columns, self._types[table], f"{token}:{table}")
 
-    async def _mark_important(self, block: Block) -> None:
+    async def _mark_important(self, pattern_ids: list[str], version: int) -> None:
         """Inserts patterns again whose verdicts make them important or no longer so, from all verdicts that are stored."""
         confirmed = in_force(self._database, "pattern_id IN {ids:Array(String)}")
         await self._client.command(
@@ -104,8 +114,8 @@ class Store:
                 OR p.pattern_id IN (SELECT pattern_id FROM ({confirmed}) WHERE verdict = 'confirmed')
             )""",
             {
-                "ids": sorted({one.pattern_id for one in block.feedback}),
-                "version": block.ingested_at,
+                "ids": pattern_ids,
+                "version": version,
                 "line": self._settings.important_confidence,
             },
         )

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from qraft.bus import Bus, ensure_streams
 from qraft.embedded.nats import start_nats
-from qraft.model import EngineStats, Feedback, SourceStats
+from qraft.model import EngineStats, Feedback, Scope, SourceStats, Verdict
 from qraft.store import Block, Store
 from tests.api.sample import NOW, START_US, Serve, make_pattern, until, until_well
 
@@ -188,6 +188,70 @@ async def test_an_undo_names_the_verdict_it_takes_back(client: httpx.AsyncClient
     assert other.json()["detail"] == f'no verdict of "ops2" is in force on pattern {make_pattern(3).pattern_id}'
 
 
+SCOPE = {"source": "market", "entity": "BTC", "type": "", "detector": ""}
+
+
+async def test_a_mute_and_a_note_travel_with_what_they_need(client: httpx.AsyncClient, bus: Bus) -> None:
+    heard = await heard_by(bus)
+    path = f"/api/feedback/{make_pattern(5).pattern_id}"
+    mute = {"verdict": "mute", "scope": SCOPE, "until": "2026-11-22T19:00:00+01:00", "user": "ops1"}
+    answer = await client.post(path, json=mute)
+    assert (answer.status_code, answer.json()["scope"]) == (202, SCOPE)
+    assert (await client.post(path, json={"verdict": "note", "note": "backup"})).status_code == 202
+    await until(lambda: len(heard) == 2)
+    assert (heard[0].scope, heard[0].until) == (Scope(source="market", entity="BTC"), "2026-11-22T18:00:00.000000Z")
+    assert heard[0].source == make_pattern(5).source
+    assert (heard[1].verdict, heard[1].note, heard[1].scope, heard[1].until) == ("note", "backup", None, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"verdict": "note"}, "a note needs its text"),
+        ({"verdict": "mute", "until": "2026-11-22T18:00:00Z"}, "a mute needs a scope"),
+        ({"verdict": "mute", "scope": {}, "until": "2026-11-22T18:00:00Z"}, "a mute needs a scope"),
+        ({"verdict": "mute", "scope": SCOPE}, "a mute needs an end"),
+        ({"verdict": "mute", "scope": SCOPE, "until": "2026-11-22T11:00:00Z"}, "a mute must end after it begins"),
+        ({"verdict": "mute", "scope": SCOPE, "until": "2027-11-22T11:00:00Z"}, "a mute ends after 30 days at the latest"),
+        ({"verdict": "confirmed", "scope": SCOPE}, '"confirmed" takes neither a scope nor an end'),
+    ],
+)
+async def test_a_mute_or_note_without_what_it_needs_is_refused(
+    client: httpx.AsyncClient, bus: Bus, body: dict[str, object], reason: str
+) -> None:
+    answer = await client.post(f"/api/feedback/{make_pattern(5).pattern_id}", json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM)
+    assert answer.json()["detail"].startswith(reason)
+    assert (await bus.jetstream().stream_info("QRAFT_EVENTS")).state.messages == 0
+
+
+async def test_mutes_and_notes_are_told_with_their_pattern_and_undone_by_who_said_them(
+    client: httpx.AsyncClient, store: Store
+) -> None:
+    one = make_pattern(3)
+
+    def said(name: str, verdict: Verdict, **more: Any) -> Feedback:
+        base = {"feedback_id": name, "pattern_id": one.pattern_id, "verdict": verdict, "timestamp": NOW}
+        return msgspec.convert({**base, "source": one.source, "user": "ops1", **more}, Feedback)
+
+    past = said("ended", "mute", scope=SCOPE, until="2026-11-22T11:59:00Z", timestamp="2026-11-22T11:00:00Z")
+    await store.write(Block(token="a", ingested_at=START_US + 1, feedback=[said("note", "note", note="hm"), past]))
+    path = f"/api/feedback/{one.pattern_id}"
+    undo = {"verdict": "undo", "user": "ops1"}
+    assert (await client.post(path, json=undo)).json()["undoes"] == "note", "a mute that ended needs no undo"
+    mute = said("mute", "mute", scope=SCOPE, until="2026-11-22T18:00:00Z")
+    await store.write(Block(token="b", ingested_at=START_US + 2, feedback=[mute]))
+    assert (await client.post(path, json=undo)).json()["undoes"] == "mute"
+    body = (await client.get(f"/api/pattern/{one.pattern_id}")).json()
+    assert (body["verdict"], body["feedback_id"]) == ("confirmed", "fb-3")
+    assert [(f["feedback_id"], f["scope"], f["until"]) for f in body["feedback"]] == [
+        ("fb-3", None, ""),
+        ("note", None, ""),
+        ("ended", SCOPE, "2026-11-22T11:59:00.000000Z"),
+        ("mute", SCOPE, "2026-11-22T18:00:00.000000Z"),
+    ]
+
+
 async def test_an_unknown_pattern_is_404(client: httpx.AsyncClient) -> None:
     for answer in (
         await client.get("/api/pattern/unknown-1"),
@@ -227,6 +291,9 @@ async def test_a_query_that_cannot_be_used_names_the_field(alone: httpx.AsyncCli
         ('{"verdict": "confirmed", "notes": ""}', "notes"),
         ('{"verdict": "confirmed", "note": 3}', "note"),
         ('{"verdict": "confirmed", "feedback_id": "a b"}', "feedback_id"),
+        ('{"verdict": "mute", "until": "soon"}', "until"),
+        ('{"verdict": "mute", "scope": {"type": "spike"}}', "scope.type"),
+        ('{"verdict": "mute", "scope": {"host": "x"}}', "scope.host"),
         ("{", "body"),
         ("[]", "body"),
     ],

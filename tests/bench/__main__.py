@@ -6,7 +6,7 @@
 import argparse
 import sys
 
-GROUPS = ("start", "core", "service", "load", "soak")
+GROUPS = ("start", "core", "service", "load", "soak", "terminal")
 
 
 def main() -> None:
@@ -18,6 +18,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"any of {', '.join(GROUPS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="smaller samples, to see whether it runs")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, metavar="N", help="how long the load of the group terminal lasts")
+    length.add_argument("--hour", action="store_const", const=60.0, dest="minutes", help="the same as --minutes 60")
     chosen = parser.parse_args()
     unknown = set(chosen.groups) - set(GROUPS)
     if unknown:
@@ -43,6 +46,10 @@ def main() -> None:
         from tests.bench.soak import soak_figures
 
         soak_figures(quick=chosen.quick)
+    if "terminal" in groups:
+        from tests.bench.terminal import terminal_figures
+
+        terminal_figures(quick=chosen.quick, minutes=chosen.minutes)
 
 
 if __name__ == "__main__":

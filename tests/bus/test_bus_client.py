@@ -11,7 +11,7 @@ import pytest
 from qraft.bus import Bus, BusRejected, BusUnavailable, Publisher, ensure_streams, serve_control
 from qraft.bus.codec import decode_message
 from qraft.bus.subjects import EVENTS_STREAM, PATTERNS_STREAM
-from qraft.model import Contributor, DeadLetter, Details, EngineStats, Event, Feedback, Pattern, pattern_id
+from qraft.model import Contributor, DeadLetter, Details, EngineStats, Event, Feedback, Pattern, Scope, pattern_id
 
 
 @pytest.fixture
@@ -89,6 +89,8 @@ async def test_a_verdict_sent_again_stands_once_and_needs_a_source(bus: Bus) -> 
     assert (await bus.jetstream().stream_info(EVENTS_STREAM)).state.messages == 1
     with pytest.raises(BusRejected, match="source"):
         await bus.send_feedback(verdict(source=""))
+    with pytest.raises(BusRejected, match="a mute needs a scope"):
+        await bus.send_feedback(verdict(verdict="mute"))
 
 
 async def test_control_answers_refuses_and_is_missed(bus: Bus) -> None:
@@ -142,3 +144,16 @@ def test_verdicts_and_dead_letters_pass_the_stream_unchanged() -> None:
     assert list(decode_message("qraft.lane.0.dead.s", encode(letter), sequence=1, arrived_us=0)) == [letter]
     [bare] = decode_message("qraft.lane.0.feedback.host", encode(verdict(source="")), sequence=1, arrived_us=0)
     assert bare == verdict(source="host")
+    mute = verdict(verdict="mute", scope=Scope(source="host"), until="2026-11-22T11:00:00Z")
+    assert list(decode_message("qraft.lane.0.feedback.host", encode(mute), sequence=1, arrived_us=0)) == [mute]
+
+
+def test_feedback_that_breaks_the_contract_is_a_dead_letter() -> None:
+    from qraft.model import encode
+
+    endless = verdict(verdict="mute", scope=Scope(source="host"))
+    data = encode(endless) + b"\n" + encode(verdict())
+    dead, good = decode_message("qraft.lane.0.feedback.host", data, sequence=1, arrived_us=0)
+    assert good == verdict()
+    assert isinstance(dead, DeadLetter)
+    assert (dead.stage, dead.reason, dead.original) == ("bus", "a mute needs an end", encode(endless))

@@ -71,6 +71,22 @@ def test_expected_and_new_normal_leave_the_line() -> None:
     assert line(lines_after(say("1", "expected"), say("2", "new_normal", "p2"))) == 0.5
 
 
+def test_mutes_notes_and_their_undo_leave_no_trace_in_the_lines() -> None:
+    lines = lines_after(say("1", "false_positive"))
+    before, state = line(lines), lines.state()
+    assert lines.apply(say("2", "mute", at=5)) is None
+    assert lines.apply(say("3", "note", at=6)) is None
+    assert lines.state() == state
+    assert lines.apply(say("4", "undo", undoes="2")) is None
+    again = AlertLines(SETTINGS)
+    again.load(lines.state())
+    assert again.apply(say("5", "undo", undoes="3")) is None
+    assert again.apply(say("3", "note", at=6)) is None
+    assert line(lines) == line(again) == before
+    again.apply(say("6", "undo", undoes="1"))
+    assert line(again) == 0.5
+
+
 def test_one_operators_later_verdict_replaces_his_earlier_one() -> None:
     once = line(lines_after(say("1", "false_positive")))
     assert line(lines_after(say("1", "false_positive", at=1), say("2", "false_positive", at=2))) == once
@@ -109,7 +125,7 @@ def test_the_detector_is_looked_up_where_the_verdict_names_none() -> None:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Feedback]:
-    verdicts: list[Verdict] = ["confirmed", "false_positive", "expected", "new_normal"]
+    verdicts: list[Verdict] = ["confirmed", "false_positive", "expected", "new_normal", "mute", "note"]
     number = draw(st.integers(1, 12))
     said = [
         say(
@@ -142,6 +158,15 @@ def test_an_undo_restores_exactly(said: list[Feedback], verdict: Verdict, patter
     lines.apply(say("new", verdict, pattern, at=9, user="ann"))
     lines.apply(say("back", "undo", undoes="new"))
     assert line(lines) == before
+
+
+@given(histories())
+def test_lines_are_those_without_the_mutes_and_notes(said: list[Feedback]) -> None:
+    asides = {one.feedback_id for one in said if one.verdict in {"mute", "note"}}
+    judged = [one for one in said if one.feedback_id not in asides and one.undoes not in asides]
+    one, other = lines_after(*said), lines_after(*judged)
+    for detector in ("adwin", "forest"):
+        assert line(one, detector) == line(other, detector)
 
 
 @given(histories(), histories())

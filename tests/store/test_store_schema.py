@@ -39,7 +39,7 @@ async def test_migrating_again_changes_nothing(store: Store, ask: Ask) -> None:
     assert state() == before
     assert (
         ask("SELECT version, name FROM schema_migrations ORDER BY version")
-        == "1\tinit\n2\tcontributor_origin\n3\tpattern_kind\n"
+        == "1\tinit\n2\tcontributor_origin\n3\tpattern_kind\n4\tfeedback_scope\n"
     )
     assert ask("SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done") == "0\n"
     for table in TABLES:
@@ -57,7 +57,7 @@ async def test_every_table_collapses_drops_repeats_and_forgets(store: Store, ask
 async def test_database_of_a_newer_qraft_is_refused(store: Store, ask: Ask, database: str) -> None:
     ask("INSERT INTO schema_migrations (version, name) VALUES (900, 'later')")
     with pytest.raises(
-        StoreRejected, match=f"database {database} has schema version 900, this Qraft knows 3; install the newer"
+        StoreRejected, match=f"database {database} has schema version 900, this Qraft knows 4; install the newer"
     ):
         await store.migrate(StoreSettings())
 

@@ -267,6 +267,17 @@ async def test_confirmation_makes_important_and_undo_takes_it_back(store: Store,
     assert ask("SELECT uniqExact(ingested_at) FROM pattern_events") == "1\n"
 
 
+async def test_mutes_and_notes_leave_importance_alone(store: Store, ask: Ask) -> None:
+    said = [_verdict(0, "confirmed", "a"), _verdict(0, "note", "b"), _verdict(0, "mute", "c")]
+    await store.write(Block("1", ARRIVED, patterns=[_pattern(0), _pattern(1)], feedback=said))
+    assert await _important(store)
+    before = _physical(ask)["pattern_events"]
+    await store.migrate(StoreSettings(important_confidence=0.5))
+    await store.write(Block("2", ARRIVED + 1, feedback=[_verdict(1, "note", "d")]))
+    assert _physical(ask)["pattern_events"] == before
+    assert not await _important(store, 1)
+
+
 async def test_undo_leaves_a_confident_pattern_important(store: Store) -> None:
     await store.write(Block("1", ARRIVED, patterns=[_pattern(0, 0.95)], feedback=[_verdict(0, "confirmed", "a")]))
     await store.write(Block("2", ARRIVED + 1, feedback=[_verdict(0, "undo", "b", undoes="a")]))

@@ -8,10 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from tui.app import QraftApp, Wiring
+from tui.app import QraftApp
 from tui.feed.fake import FakeFeed, World
 from tui.history.fake import FakeHistory
 from tui.state.inbox import Past
+from tui.wiring import Wiring
 
 if __name__ == "__main__":
     numbers = [float(a) for a in sys.argv[1:] if not a.startswith("-")]

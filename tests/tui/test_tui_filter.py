@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from qraft import filter as language
 from qraft.model import Contributor, Details, Feedback, Pattern, iso_from_us
+from tui.language import _words
 from tui.state.episodes import Episode
-from tui.state.filter import FilterError, parse
+from tui.state.filter import SENTENCES, FilterError, parse
 from tui.state.verdicts import NO_MARK, Delivery, Mark
 
 NOW = 1_800_000_000_000_000
@@ -27,6 +29,7 @@ def episode(**changes: Any) -> Episode:
         detector=detector,
         entity=entity,
         summary="price moved for good",
+        kind=changes.get("kind", "mean"),
     )
     return Episode(
         key="k",
@@ -76,6 +79,10 @@ def passes(text: str, mark: Mark = NO_MARK, **changes: Any) -> bool:
         "field:spr*",
         "field:price",
         "det:drift",
+        "what:me",
+        "what:silence,m?an",
+        "entity:btc",
+        "!entity:eth*",
         "score>.7",
         "score>=0.8",
         "score=.8",
@@ -107,6 +114,8 @@ def test_words_that_match(text: str) -> None:
         "src:arket",
         "field:volume",
         "det:forest",
+        "what:silence",
+        "entity:usd",
         "score>.8",
         "n>5",
         "age<1m",
@@ -166,3 +175,20 @@ def test_words_are_and_and_a_mark_turns_a_word_round(words: list[str]) -> None:
     assert passes(" ".join(words)) == all(passes(word) for word in words)
     for word in words:
         assert passes(f"!{word}") is not passes(word)
+
+
+def test_the_catalogue_has_every_sentence_of_the_language() -> None:
+    assert SENTENCES == language.SENTENCES
+
+
+def test_the_plain_values_go_with_the_filter() -> None:
+    found = parse("btc age<5m")
+    assert found.query == language.parse("btc age<5m")
+    assert (found.text, found.ages, bool(found), bool(parse(""))) == ("btc age<5m", True, True, False)
+    assert not parse("average").ages
+
+
+def test_a_mistake_is_said_in_the_operators_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_words, language.NO_VALUE, "{word} 需要一个值")
+    with pytest.raises(FilterError, match="kind: 需要一个值"):
+        parse("kind:")

@@ -13,15 +13,16 @@ from qraft.bus import Bus, Publisher, ensure_streams
 from qraft.embedded.nats import start_nats
 from qraft.embedded.process import free_port
 from qraft.model import EngineStats, Feedback, Pattern
-from tui.app import QraftApp, Wiring
+from tui.app import QraftApp
 from tui.feed.base import FeedDown, FeedRefused
 from tui.feed.nats import NatsFeed
 from tui.history.fake import FakeHistory
-from tui.screens.live import LiveScreen
+from tui.screens.main import MainScreen
 from tui.state.inbox import Batch, Inbox, LinkChange, Past
 from tui.state.journal import Journal
 from tui.state.verdicts import Delivery
 from tui.widgets.line_view import LineView
+from tui.wiring import Wiring
 
 MakePattern = Callable[..., Pattern]
 
@@ -138,7 +139,7 @@ async def test_what_is_stored_shows_before_nats_answers(tmp_path: Path, make_pat
 
     async def front() -> int:
         async with app.run_test(size=(120, 36)) as pilot, asyncio.timeout(30):
-            while not any(e.source == "stored" for e in wiring.session.rows):
+            while not any(e.source == "stored" for e in wiring.session.board.rows):
                 await pilot.pause(0.05)
         return 0
 
@@ -161,7 +162,7 @@ async def test_the_server_is_killed_and_comes_back_under_the_interface(tmp_path:
 
     def text(name: str) -> str:
         screen = app.screen_stack[-1] if app.screen_stack else None
-        return screen.query_one(f"#{name}", LineView).text if isinstance(screen, LiveScreen) else ""
+        return screen.query_one(f"#{name}", LineView).text if isinstance(screen, MainScreen) else ""
 
     async def scenario() -> None:
         nonlocal server
@@ -198,5 +199,5 @@ async def test_the_server_is_killed_and_comes_back_under_the_interface(tmp_path:
         assert await wiring.beside(front()) == 0
     finally:
         await server.stop()
-    (episode,) = [e for e in wiring.session.rows if e.source == "before"]
-    assert wiring.session.store.mark(episode).delivery is Delivery.STORED
+    (episode,) = [e for e in wiring.session.board.rows if e.source == "before"]
+    assert wiring.session.mark(episode).delivery is Delivery.STORED

@@ -160,8 +160,8 @@ def test_losses_stand_beside_their_source(connected: Session, now_us: int) -> No
     connected.frame(now_us)
     assert sources.any_lost(connected)
     for width in (30, 48, 60, 69, 80, 120):
-        rows = [plain(sources.row(connected, s, width, now_us, lost=True)) for s in connected.sources]
-        head = plain(sources.header(width, lost=True))
+        rows = [plain(sources.row(connected, s, width, now_us, lost=True)) for s in connected.board.sources]
+        head = plain(sources.header(connected, width, lost=True))
         assert len({len(head) - 1, *map(len, rows)}) == 1
         if width >= 48:
             end = head.index("LOST") + 4 - 1  # a row stands one column further left, after the cursor
@@ -174,7 +174,7 @@ def test_without_losses_there_is_no_column_for_them(connected: Session, now_us: 
     told(connected, now_us, sources=[SourceStats(source="calm", state="running")])
     connected.frame(now_us)
     assert not sources.any_lost(connected)
-    assert "LOST" not in plain(sources.header(120))
+    assert "LOST" not in plain(sources.header(connected, 120))
 
 
 def test_what_others_publish_is_awaited_then_external(connected: Session, now_us: int) -> None:

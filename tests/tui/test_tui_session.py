@@ -6,7 +6,9 @@ from hypothesis import HealthCheck, given as hypothetically, settings, strategie
 
 from qraft.model import EngineStats, Feedback, Pattern, SourceStats
 from tui.state.inbox import Batch, Delivery as Delivered, Past
-from tui.state.session import HOLD_US, MESSAGE_US, Pane, Session
+from tui.state.board import HOLD_US
+from tui.state.pages import Page, Pane
+from tui.state.session import MESSAGE_US, Session
 from tui.state.store import Store
 from tui.state.undo import Judge
 from tui.state.verdicts import Delivery
@@ -17,7 +19,7 @@ Fold = Callable[..., None]
 
 
 def names(session: Session) -> list[str]:
-    return [e.source for e in session.rows]
+    return [e.source for e in session.board.rows]
 
 
 def test_the_cursor_starts_at_the_newest_and_then_follows_its_episode(
@@ -38,7 +40,7 @@ def test_a_verdict_hits_the_row_that_was_painted_not_the_one_that_came_in_its_pl
     shown = make_pattern(source="a")
     feed(shown)
     session.fold(Batch(patterns=[make_pattern(source="b"), make_pattern(source="c")]), now_us)
-    session.judge_selected("confirmed", now_us)
+    session.labels.judge("confirmed", now_us)
     assert [(f.pattern_id, f.source, f.detector, f.verdict, f.user) for f in given] == [
         (shown.pattern_id, "a", "drift", "confirmed", "me")
     ]
@@ -65,10 +67,10 @@ def test_whatever_arrives_between_two_frames_a_key_acts_on_what_was_painted(
             session.move(-1, clock)
         else:
             painted, count = session.selected, len(given)
-            session.judge_selected("confirmed", clock)
+            session.labels.judge("confirmed", clock)
             assert [f.pattern_id for f in given[count:]] == ([painted.peak.pattern_id] if painted else [])
-        if session.rows:
-            assert session.cursor[Pane.EPISODES] in {e.key for e in session.rows}
+        if session.board.rows:
+            assert session.board.cursor in {e.key for e in session.board.rows}
 
 
 def test_the_order_is_held_for_three_seconds_after_a_move_while_values_go_on(
@@ -78,12 +80,12 @@ def test_the_order_is_held_for_three_seconds_after_a_move_while_values_go_on(
     session.move(1, now_us)
     feed(make_pattern(1, source="a"), make_pattern(source="c"), at_us=now_us + SECOND)
     assert names(session) == ["b", "a"]
-    assert [e.n for e in session.rows] == [1, 2]
-    assert session.waiting == 1
+    assert [e.n for e in session.board.rows] == [1, 2]
+    assert session.board.waiting == 1
     assert session.held(now_us + SECOND)
     session.frame(now_us + HOLD_US)
     assert names(session) == ["c", "a", "b"]
-    assert session.waiting == 0
+    assert session.board.waiting == 0
     assert session.selected is not None
     assert session.selected.source == "a"
 
@@ -94,7 +96,7 @@ def test_a_judged_row_leaves_a_filter_only_after_the_hold_and_the_cursor_goes_to
     feed(*(make_pattern(source=s) for s in "abc"))
     session.set_filter("state:new", now_us)
     session.move(1, now_us)
-    session.judge_selected("confirmed", now_us)
+    session.labels.judge("confirmed", now_us)
     session.frame(now_us + SECOND)
     assert names(session) == ["c", "b", "a"]
     session.frame(now_us + HOLD_US)
@@ -118,9 +120,9 @@ def test_moves_stop_at_the_ends(session: Session, feed: Fold, make_pattern: Make
     session.move(1, now_us)
     feed(make_pattern(source="a"), make_pattern(source="b"))
     session.move(-5, now_us)
-    assert session.cursor[Pane.EPISODES] == session.rows[0].key
+    assert session.board.cursor == session.board.rows[0].key
     session.move(50, now_us)
-    assert session.cursor[Pane.EPISODES] == session.rows[1].key
+    assert session.board.cursor == session.board.rows[1].key
 
 
 def test_frozen_nothing_moves_and_arrivals_are_counted(
@@ -129,14 +131,14 @@ def test_frozen_nothing_moves_and_arrivals_are_counted(
     feed(make_pattern(source="a"))
     session.toggle_freeze(now_us)
     feed(make_pattern(1, source="a"), make_pattern(source="b"), at_us=now_us + SECOND)
-    assert [(e.source, e.n) for e in session.rows] == [("a", 1)]
+    assert [(e.source, e.n) for e in session.board.rows] == [("a", 1)]
     assert session.since_freeze == 2
-    assert session.view_us == now_us
-    session.judge_selected("false_positive", now_us)
-    assert session.store.mark(session.rows[0]).verdict == "false_positive", "own verdicts show at once"
+    assert session.view.at_us == now_us
+    session.labels.judge("false_positive", now_us)
+    assert session.mark(session.board.rows[0]).verdict == "false_positive", "own verdicts show at once"
     session.toggle_freeze(now_us)
     session.frame(now_us + 2 * SECOND + HOLD_US)
-    assert sorted((e.source, e.n) for e in session.rows) == [("a", 2), ("b", 1)]
+    assert sorted((e.source, e.n) for e in session.board.rows) == [("a", 2), ("b", 1)]
     assert session.since_freeze == 0
 
 
@@ -149,22 +151,22 @@ def test_frozen_sources_keep_their_samples(session: Session, now_us: int) -> Non
     heard(1.0, now_us)
     session.toggle_freeze(now_us)
     heard(9.0, now_us + SECOND)
-    assert [(s.stats.rate, list(s.samples)) for s in session.sources] == [(1.0, [(now_us // SECOND, 1.0)])]
+    assert [(s.stats.rate, list(s.samples)) for s in session.board.sources] == [(1.0, [(now_us // SECOND, 1.0)])]
 
 
 def test_undo_takes_back_the_last_verdict_and_shows_its_row(
     session: Session, feed: Fold, given: list[Feedback], make_pattern: MakePattern, now_us: int
 ) -> None:
     feed(make_pattern(source="a"), make_pattern(source="b"))
-    session.judge_selected("confirmed", now_us)
+    session.labels.judge("confirmed", now_us)
     session.move(1, now_us)
-    session.judge_selected("false_positive", now_us + 1)
+    session.labels.judge("false_positive", now_us + 1)
     session.move(-1, now_us)
-    session.undo(now_us + 2)
+    session.labels.undo(now_us + 2)
     assert session.selected is not None
     assert session.selected.source == "a"
-    assert session.store.mark(session.selected).verdict is None
-    session.undo(now_us + 3)
+    assert session.mark(session.selected).verdict is None
+    session.labels.undo(now_us + 3)
     assert session.selected.source == "b"
     assert [(f.verdict, f.undoes) for f in given[2:]] == [("undo", "verdict-1"), ("undo", "verdict-0")]
     assert session.reason("undo")
@@ -186,11 +188,11 @@ def test_undo_of_an_earlier_sessions_own_verdict_under_the_cursor(
 
     session.fold(Batch(past=[Past(mine, verdict(mine, "me")), Past(others, verdict(others, "ann"))]), now_us)
     session.frame(now_us)
-    session.cursor[Pane.EPISODES] = others.pattern_id
+    session.board.cursor = others.pattern_id
     assert session.reason("undo"), "another's verdict is not mine to take back"
-    session.cursor[Pane.EPISODES] = mine.pattern_id
+    session.board.cursor = mine.pattern_id
     assert not session.reason("undo")
-    session.undo(now_us)
+    session.labels.undo(now_us)
     assert [(f.verdict, f.undoes) for f in given] == [("undo", "old-me")]
 
 
@@ -235,27 +237,53 @@ def test_layers_are_peeled_one_by_one(session: Session, feed: Fold, make_pattern
     source = SourceStats(source="host")
     session.fold(Batch(stats=[EngineStats(engine="main", timestamp="", state="running", sources=[source])]), now_us)
     session.frame(now_us)
-    session.show(Pane.SOURCES)
+    session.pane = Pane.SOURCES
     session.enter(now_us)
     assert (session.pane, session.filter.text) == (Pane.EPISODES, "src:host")
     session.enter(now_us)
-    assert (session.pane, session.zoomed) == (Pane.DETAIL, True)
+    assert (session.page, session.opened) == (Page.EPISODE, session.board.selected)
+    assert session.targets == [session.opened]
     session.back(now_us)
-    assert (session.pane, session.zoomed, session.filter.text) == (Pane.EPISODES, False, "src:host")
-    session.back(now_us)
-    assert session.filter.text == ""
-    session.back(now_us)
-    assert session.pane is Pane.EPISODES
+    assert (session.page, session.pane, session.filter.text) == (Page.LIVE, Pane.EPISODES, "src:host")
+    session.pane, session.zoomed = Pane.DETAIL, True
+    session.board.toggle_mark(now_us)
+    session.show_window(last(DEFAULT_US, now_us), now_us)
+    session.board.marked = {session.board.cursor}
+    peeled: list[str] = []
+    while len(peeled) < 10:
+        layers = {
+            "marks": bool(session.board.marked),
+            "zoom": session.zoomed,
+            "pane": session.pane is not Pane.EPISODES,
+            "filter": bool(session.filter),
+            "past": session.past is not None,
+        }
+        session.back(now_us)
+        gone = [
+            name
+            for name, there in {
+                "marks": bool(session.board.marked),
+                "zoom": session.zoomed,
+                "pane": session.pane is not Pane.EPISODES,
+                "filter": bool(session.filter),
+                "past": session.past is not None,
+            }.items()
+            if layers[name] and not there
+        ]
+        if not gone:
+            break
+        peeled += gone
+    assert peeled == ["marks", "zoom", "pane", "filter", "past"]
 
 
 def test_actions_that_can_do_nothing_say_why(session: Session, feed: Fold, make_pattern: MakePattern) -> None:
     assert "no episode" in session.reason("confirm")
     feed(make_pattern())
     assert session.reason("confirm") == ""
-    session.show(Pane.SOURCES)
+    session.pane = Pane.SOURCES
     assert "press 2" in session.reason("false_positive")
     assert "no source" in session.reason("enter")
-    session.show(Pane.DETAIL)
+    session.pane = Pane.DETAIL
     assert session.reason("confirm") == ""
     assert "no order" in session.reason("sort")
 
@@ -264,11 +292,11 @@ def test_a_refused_verdict_is_said_and_messages_go_after_a_while(
     session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
 ) -> None:
     feed(make_pattern())
-    session.judge_selected("confirmed", now_us)
+    session.labels.judge("confirmed", now_us)
     session.fold(Batch(deliveries=[Delivered("verdict-0", "the stream refuses it")]), now_us)
     assert session.message is not None
     assert "the stream refuses it" in session.message.text
-    assert session.store.mark(session.rows[0]).delivery is Delivery.REFUSED
+    assert session.mark(session.board.rows[0]).delivery is Delivery.REFUSED
     session.fold(Batch(), now_us + MESSAGE_US)
     assert session.message is None
 
@@ -277,8 +305,8 @@ def test_a_merge_keeps_the_cursor_on_its_episode(
     session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
 ) -> None:
     feed(make_pattern(0), make_pattern(0, source="b"), make_pattern(480))
-    late = next(e for e in session.rows if e.source == "host" and e.last_us > now_us)
-    session.cursor[Pane.EPISODES] = late.key
+    late = next(e for e in session.board.rows if e.source == "host" and e.last_us > now_us)
+    session.board.cursor = late.key
     feed(make_pattern(240))
     assert session.selected is not None
     assert (session.selected.source, session.selected.n) == ("host", 3)
@@ -289,10 +317,10 @@ def test_a_second_thought_replaces_the_first_verdict_even_when_the_peak_has_move
 ) -> None:
     first = make_pattern(confidence=0.7)
     feed(first)
-    session.judge_selected("confirmed", now_us)
+    session.labels.judge("confirmed", now_us)
     assert "already" in session.reason("confirm")
     assert not session.reason("false_positive")
     feed(make_pattern(1, confidence=0.9), at_us=now_us + HOLD_US)
-    session.judge_selected("false_positive", now_us + HOLD_US)
+    session.labels.judge("false_positive", now_us + HOLD_US)
     assert [f.pattern_id for f in given] == [first.pattern_id, first.pattern_id]
-    assert session.store.mark(session.rows[0]).verdict == "false_positive"
+    assert session.mark(session.board.rows[0]).verdict == "false_positive"

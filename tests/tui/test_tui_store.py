@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qraft.model import EngineStats, Feedback, Pattern, SourceStats, iso_from_us
+from tui.state.board import View
 from tui.state.inbox import MAX_PATTERNS, Batch, Delivery as Delivered, Inbox, LinkChange, Past
 from tui.state.store import SILENT_US, Store
 from tui.state.verdicts import Delivery
@@ -34,10 +35,15 @@ def stats(now_us: int, rate: float = 5.0, *, sources: tuple[str, ...] = ("host",
     )
 
 
+def view(store: Store, now_us: int) -> View:
+    episodes = list(store.ledger.episodes.newest_first())
+    return View(episodes, store.ledger, store.sources, now_us, store.newest_us, store.version)
+
+
 def test_live_patterns_become_episodes(make_pattern: MakePattern, now_us: int) -> None:
     store = Store()
     store.fold(Batch(patterns=[make_pattern(0), make_pattern(1), make_pattern(2, source="market")]), now_us)
-    assert sorted((e.source, e.n) for e in store.episodes.newest_first()) == [("host", 2), ("market", 1)]
+    assert sorted((e.source, e.n) for e in store.ledger.episodes.newest_first()) == [("host", 2), ("market", 1)]
     assert store.received == 3
     assert store.data_us == now_us
 
@@ -46,28 +52,28 @@ def test_a_verdict_that_comes_before_its_pattern_is_not_lost(make_pattern: MakeP
     store, pattern = Store(), make_pattern()
     store.fold(Batch(feedback=[feedback(pattern)]), now_us)
     store.fold(Batch(patterns=[pattern]), now_us)
-    (episode,) = store.episodes.newest_first()
-    assert store.mark(episode).verdict == "confirmed"
+    (episode,) = store.ledger.episodes.newest_first()
+    assert store.ledger.mark(episode).verdict == "confirmed"
 
 
 def test_a_verdict_is_stored_before_its_pattern_is_loaded(make_pattern: MakePattern, now_us: int) -> None:
     store, pattern = Store(), make_pattern()
     store.judge(feedback(pattern), Delivery.UNSENT)
-    assert store.verdicts.unsent == 1
+    assert store.ledger.verdicts.unsent == 1
     store.fold(Batch(deliveries=[Delivered(f"on-{pattern.pattern_id}")]), now_us)
-    assert store.verdicts.unsent == 0
+    assert store.ledger.verdicts.unsent == 0
     store.fold(Batch(past=[Past(pattern)]), now_us)
-    (episode,) = store.episodes.newest_first()
-    assert store.mark(episode).delivery is Delivery.STORED
-    assert store.mark(episode).verdict == "confirmed"
+    (episode,) = store.ledger.episodes.newest_first()
+    assert store.ledger.mark(episode).delivery is Delivery.STORED
+    assert store.ledger.mark(episode).verdict == "confirmed"
 
 
 def test_stored_patterns_bring_their_verdicts_and_repeat_nothing(make_pattern: MakePattern, now_us: int) -> None:
     store, pattern = Store(), make_pattern()
     store.fold(Batch(patterns=[pattern]), now_us)
     store.fold(Batch(past=[Past(pattern, feedback(pattern)), Past(make_pattern(-600))]), now_us)
-    newest, older = store.episodes.newest_first()
-    assert (newest.n, store.mark(newest).verdict) == (1, "confirmed")
+    newest, older = store.ledger.episodes.newest_first()
+    assert (newest.n, store.ledger.mark(newest).verdict) == (1, "confirmed")
     assert older.last_us < newest.last_us
     assert store.received == 1, "stored patterns do not count as arrived"
 
@@ -77,20 +83,20 @@ def test_verdicts_survive_a_merge(make_pattern: MakePattern, now_us: int) -> Non
     first, second, bridge = make_pattern(0), make_pattern(480), make_pattern(240)
     store.fold(Batch(patterns=[first, second], feedback=[feedback(second)]), now_us)
     store.fold(Batch(patterns=[bridge]), now_us)
-    (episode,) = store.episodes.newest_first()
+    (episode,) = store.ledger.episodes.newest_first()
     assert episode.n == 3
-    assert store.mark(episode).verdict == "confirmed"
+    assert store.ledger.mark(episode).verdict == "confirmed"
 
 
 def test_an_episode_closes_when_its_source_has_moved_on(make_pattern: MakePattern, now_us: int) -> None:
     store = Store()
     store.fold(Batch(patterns=[make_pattern(0)]), now_us)
-    (episode,) = store.episodes.newest_first()
-    assert store.is_open(episode, now_us + 60 * SECOND)
-    assert not store.is_open(episode, now_us + 301 * SECOND)
+    (episode,) = store.ledger.episodes.newest_first()
+    assert view(store, now_us + 60 * SECOND).is_open(episode)
+    assert not view(store, now_us + 301 * SECOND).is_open(episode)
     moved = SourceStats(source="host", last_event=iso_from_us(now_us + 400 * SECOND))
     store.fold(Batch(stats=[EngineStats(engine="main", timestamp="", state="running", sources=[moved])]), now_us + SECOND)
-    assert not store.is_open(episode, now_us + SECOND), "a fast replay is long past it in event time"
+    assert not view(store, now_us + SECOND).is_open(episode), "a fast replay is long past it in event time"
 
 
 def test_a_pause_of_the_engine_is_not_a_rate_of_nought(now_us: int) -> None:

@@ -124,6 +124,8 @@ def test_without_colour_and_without_utf8(terminal: Callable[..., Terminal]) -> N
     child = terminal(NOWHERE, NO_COLOR="1", LC_ALL="C", PYTHONUTF8="1")
     child.read("NATS does not answer at")
     child.key("?")
+    child.read("LABEL")
+    child.key("G")
     child.read("FILTER")
     child.key("q")
     child.key("q")

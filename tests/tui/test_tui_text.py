@@ -12,6 +12,7 @@ from tui.views.text import (
     ascii_line,
     bar,
     brief,
+    centre,
     change,
     clean,
     clip,
@@ -142,6 +143,27 @@ def test_wrapping() -> None:
     assert wrap("one two three four", 9, 5) == ["one two", "three", "four"]
     assert wrap("one two three four", 9, 2) == ["one two", "three fo…"]
     assert wrap("", 9, 2) == []
+
+
+@given(TEXTS, st.integers(8, 40))
+def test_wrapping_loses_nothing_where_there_is_room(text: str, width: int) -> None:
+    rows = wrap(text, width, 40)
+    assert all(cell_len(row) <= width for row in rows)
+    assert "".join("".join(rows).split()) == "".join(text.split()) or any(row.endswith("…") for row in rows)
+
+
+@given(TEXTS, st.integers(0, 40))
+def test_text_stands_in_the_middle(text: str, width: int) -> None:
+    left, _, right = centre(f"<{text}>", width).partition(f"<{text}>")
+    assert not (left + right).strip()
+    assert abs(len(left) - len(right)) <= 1
+    assert cell_len(left + right) == max(0, width - cell_len(text) - 2)
+
+
+def test_of_a_name_too_long_both_ends_stay() -> None:
+    assert fit_middle("orders-eu-west-1", 11) == "order…est-1"
+    assert fit_middle("上海机房温度传感器三号", 13) == "上海机…器三号"
+    assert fit_middle("温度a-sensor-01", 12) == "温度a-…or-01"
 
 
 def test_a_sparkline_tells_a_pause_from_nought() -> None:

@@ -8,6 +8,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from tui.keymap import Keymap
+from tui.language import t
 from tui.state.session import Session
 from tui.views import help as view
 from tui.views.text import rule
@@ -22,14 +24,17 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,f1,q,enter,space", "dismiss", "close", show=False),
         Binding("j,down", "scroll_lines(1)", "down", show=False),
         Binding("k,up", "scroll_lines(-1)", "up", show=False),
+        Binding("g,home", "scroll_lines(-1000)", "top", show=False),
+        Binding("G,end", "scroll_lines(1000)", "bottom", show=False),
         Binding("ctrl+d,pagedown", "scroll_lines(12)", "page down", show=False),
         Binding("ctrl+u,pageup", "scroll_lines(-12)", "page up", show=False),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True),
     ]
 
-    def __init__(self, session: Session, *, ascii_only: bool) -> None:
+    def __init__(self, session: Session, keymap: Keymap, *, ascii_only: bool) -> None:
         super().__init__()
         self._session = session
+        self._keymap = keymap
         self._ascii = ascii_only
 
     def compose(self) -> ComposeResult:
@@ -47,8 +52,8 @@ class HelpScreen(ModalScreen[None]):
     def _draw(self) -> None:
         pane = self.query_one("#help", TextPane)
         width = pane.size.width
-        head = rule([(" ", "title"), ("KEYS", "title"), (" ", "rule")], [("esc closes · j k scroll", "dim")], width)
-        pane.show_body([head], view.lines(self._session, width))
+        head = rule([(" ", "title"), (t("KEYS"), "title"), (" ", "rule")], [(t("esc closes · j k scroll"), "dim")], width)
+        pane.show_body([head], view.lines(self._session, self._keymap, width))
 
     def action_scroll_lines(self, steps: int) -> None:
         """Moves the text."""

@@ -13,13 +13,13 @@ import msgspec
 from qraft.model import Pattern, PatternType, us_from_iso
 
 GAP_US = 5 * 60 * 1_000_000
-MAX_EPISODES = 5_000
-MAX_IDS = 100_000
+MAX_EPISODES = 10_000
+MAX_IDS = 60_000
 
 Group = tuple[str, str, str, str]
 
 
-class Episode(msgspec.Struct, frozen=True, kw_only=True):
+class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One run of patterns. Times are UTC microseconds of event time.
 
     Attributes:
@@ -138,6 +138,14 @@ class Episodes:
             self._forget_oldest()
         return episode
 
+    def put(self, episode: Episode) -> None:
+        """Takes an episode as it is, in place of one of its key; later patterns of its run are not folded into it."""
+        self._by_key.pop(episode.key, None)
+        self._seq += 1
+        self._by_key[episode.key] = msgspec.structs.replace(episode, seq=self._seq)
+        self._remember(episode.key, episode.key)
+        self._remember(episode.peak.pattern_id, episode.key)
+
     def settle(self) -> None:
         """Brings stored and live episodes into one order: by when they were touched last."""
         self._by_key = dict(sorted(self._by_key.items(), key=lambda item: (item[1].touched_us, item[1].seq)))
@@ -157,8 +165,12 @@ class Episodes:
 
     def _grown(self, runs: list[str], joined: list[Episode], pattern: Pattern, time_us: int, touched_us: int) -> Episode:
         kept = joined[0]
-        peak, peak_us = min(((e.peak, e.peak_us) for e in joined), key=lambda pair: _rank(*pair))
-        if _rank(pattern, time_us) < _rank(peak, peak_us):
+        peak, peak_us = kept.peak, kept.peak_us
+        for other in joined[1:]:
+            if _rank(other.peak, other.peak_us) < _rank(peak, peak_us):
+                peak, peak_us = other.peak, other.peak_us
+        confidence, highest = pattern.details.confidence, peak.details.confidence
+        if confidence > highest or (confidence == highest and _rank(pattern, time_us) < _rank(peak, peak_us)):
             peak, peak_us = pattern, time_us
         for other in joined[1:]:
             del self._by_key[other.key]

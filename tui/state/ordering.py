@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from tui.state.episodes import Episode
 from tui.state.store import SourceState
 
-EPISODE_SORTS: Final = (("last", True), ("score", True), ("n", True), ("source", False))
+EPISODE_SORTS: Final[tuple[tuple[Literal["last", "score", "n", "source"], bool], ...]] = (
+    ("last", True),
+    ("score", True),
+    ("n", True),
+    ("source", False),
+)
 SOURCE_SORTS: Final = (("name", False), ("rate", True), ("score", True), ("open", True))
 """Name of each order, and whether the highest comes first."""
 

@@ -1,50 +1,47 @@
-"""What one operator sees and does: cursor, filter, order, freeze, panes, verdicts. Pure: the caller says what time it is.
+"""What one operator sees and does: screens, lists, time, freeze, what is said. Pure: the caller says what time it is.
 
-Rows are computed once a frame and stand until the next; cursor moves and verdicts go by the key of a row of that frame, so a
-row that moves under the finger is never hit by mistake.
+The parts stand beside it: lists in ``board``, past time in ``past``, what is said in ``labels``, why something cannot be
+done in ``reasons``.
 """
 
 from __future__ import annotations
 
-import enum
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from qraft.model import Feedback, Verdict
+from qraft.model import Feedback
+from tui.language import N_, t
+from tui.state.board import Board, Order, View
 from tui.state.charts import Charts
-from tui.state.episodes import MAX_EPISODES, Episode
+from tui.state.episodes import Episode
 from tui.state.filter import Filter, FilterError, parse
 from tui.state.inbox import Batch
-from tui.state.ordering import EPISODE_SORTS, SOURCE_SORTS, arrange_episodes, arrange_sources
+from tui.state.labels import Labels
+from tui.state.ledger import Ledger
+from tui.state.ordering import EPISODE_SORTS, SOURCE_SORTS
+from tui.state.pages import Page, Pane
+from tui.state.past import Pages, Past
+from tui.state.reasons import reason
+from tui.state.said import Said
 from tui.state.store import SourceState, Store
+from tui.state.story import Stories
 from tui.state.undo import Judge
-from tui.state.verdicts import Delivery
+from tui.state.verdicts import Delivery, Mark
+from tui.state.window import DEFAULT_US, Window, last, shifted, zoomed
 
-HOLD_US = 3_000_000
-"""For so long after a cursor move or a verdict no row changes its place."""
 AFTER = 60
 """Events after a pattern from which its chart counts as complete."""
 MESSAGE_US = 5_000_000
-VERDICT_WORD: dict[Verdict, str] = {
-    "confirmed": "confirmed",
-    "false_positive": "false positive",
-    "expected": "expected",
-    "new_normal": "new normal",
-    "undo": "taken back",
+SORT_NAMES = {
+    "last": N_("last"),
+    "score": N_("score"),
+    "n": N_("n"),
+    "source": N_("source"),
+    "name": N_("name"),
+    "rate": N_("rate"),
+    "open": N_("open count"),
 }
-
-
-JUDGES: dict[str, Verdict] = {"confirm": "confirmed", "false_positive": "false_positive"}
-"""The verdict that each judging action gives."""
-
-
-class Pane(enum.IntEnum):
-    """The panes of the live screen, by the number that opens them."""
-
-    SOURCES = 1
-    EPISODES = 2
-    DETAIL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,138 +64,145 @@ class Message:
 
 
 class Session:
-    """The state of one terminal. ``keep`` is called with each verdict given, to journal and send it."""
+    """The state of one terminal. ``keep`` is called with everything the operator says, to journal and send it."""
 
     def __init__(self, store: Store, judge: Judge, keep: Callable[[Feedback], None]) -> None:
         self.store = store
         self.judge = judge
-        self._keep = keep
+        self.board = Board()
+        self.pages = Pages()
+        self.labels = Labels(self, keep)
+        self.said = Said()
+        self.story = Stories()
+        self.charts = Charts(enough_after=AFTER)
+        self.page = Page.LIVE
+        self.trail: list[Page] = []
+        self.before = Page.LIVE
         self.pane = Pane.EPISODES
         self.zoomed = False
+        self.opened: Episode | None = None
         self.filter = Filter()
         self.filter_error = ""
+        self.finds: dict[Page, str] = {}
         self.frozen: Frozen | None = None
+        self.past: Past | None = None
         self.message: Message | None = None
-        self.sort = {Pane.EPISODES: 0, Pane.SOURCES: 0}
-        self.reverse = {Pane.EPISODES: False, Pane.SOURCES: False}
-        self.cursor: dict[Pane, str] = {Pane.EPISODES: "", Pane.SOURCES: ""}
-        self.rows: list[Episode] = []
-        self.sources: list[SourceState] = []
-        self.total = 0
-        self.waiting = 0
-        self.held_until_us = 0
-        self.view_us = 0
-        self.open_of: dict[str, int] = {}
-        self.new = 0
-        self._cause: object = None
-        self.charts = Charts(enough_after=AFTER)
-        self._matched: dict[str, tuple[Episode, object, bool]] = {}
+        self.view: View = self._live(0)
 
     # --- once a frame
 
     def fold(self, batch: Batch, now_us: int) -> None:
         """Takes what arrived since the last frame."""
         self.store.fold(batch, now_us)
+        for feedback in batch.feedback:
+            self.said.hear(feedback)
+        for ledger in self._others():
+            for feedback in batch.feedback:
+                ledger.judge(feedback, Delivery.STORED)
+            for delivery in batch.deliveries:
+                ledger.verdicts.deliver(delivery.feedback_id, Delivery.REFUSED if delivery.refused else Delivery.STORED)
         for delivery in batch.deliveries:
             if delivery.refused:
-                self.say(f"verdict refused: {delivery.refused}", now_us, bad=True)
+                self.say(t("refused: {reason}", reason=delivery.refused), now_us, bad=True)
         if self.message is not None and now_us >= self.message.until_us:
             self.message = None
 
+    def hear(self, feedback: Feedback, delivery: Delivery) -> None:
+        """Takes what somebody said, in every list."""
+        self.store.judge(feedback, delivery)
+        self.said.hear(feedback)
+        for ledger in self._others():
+            ledger.judge(feedback, delivery)
+
     def frame(self, now_us: int) -> None:
-        """Computes the rows of the next frame, where something happened since the last."""
-        held = now_us < self.held_until_us
-        order = tuple(self.sort.values()), tuple(self.reverse.values())
-        second = now_us // 1_000_000 if self.filter.ages else 0
-        cause = (self.store.version, self.frozen is None, order, self.filter, held, second)
-        if cause == self._cause:
-            return
-        self._cause = cause
-        self.view_us = self.frozen.now_us if self.frozen else now_us
-        episodes = self.frozen.episodes if self.frozen else list(self.store.episodes.newest_first())
-        sources = self.frozen.sources if self.frozen else self.store.sources
-        self.total = len(episodes)
-        shown = [e for e in episodes if self._passes(e)] if self.filter else episodes
-        rows = arrange_episodes(shown, self.sort[Pane.EPISODES], reverse=self.reverse[Pane.EPISODES])
-        self.waiting = 0
-        if held and self.rows:
-            rows = self._held(rows, episodes)
-        self._follow(rows)
-        self.rows = rows
-        self.new = sum(self.store.mark(e).verdict is None for e in rows)
-        self.open_of = self._open_by_source(episodes)
-        self.sources = arrange_sources(
-            list(sources.values()), self.sort[Pane.SOURCES], reverse=self.reverse[Pane.SOURCES], open_of=self.open_of
-        )
-        names = [s.stats.source for s in self.sources]
-        if names and self.cursor[Pane.SOURCES] not in names:
-            self.cursor[Pane.SOURCES] = names[0]
+        """Computes what the next frame shows."""
+        self.view = self._past() if self.past is not None else self._frozen(now_us) if self.frozen else self._live(now_us)
+        self.board.frame(self.view, self.filter, self.store.mutes, now_us)
+        if self.opened is not None:
+            self.opened = self._grown(self.opened)
 
-    def _held(self, rows: list[Episode], episodes: list[Episode]) -> list[Episode]:
-        """The rows of the last frame in their places with the values of now; new ones wait."""
-        now = {e.key: e for e in episodes}
-        kept: dict[str, Episode] = {}
-        for row in self.rows:
-            episode = now.get(self.store.episodes.resolve(row.key))
-            if episode is not None:
-                kept.setdefault(episode.key, episode)
-        self.waiting = sum(e.key not in kept for e in rows)
-        return list(kept.values())
+    def _live(self, now_us: int) -> View:
+        store = self.store
+        episodes = list(store.ledger.episodes.newest_first())
+        return View(episodes, store.ledger, store.sources, now_us, store.newest_us, ("live", store.version))
 
-    def _follow(self, rows: list[Episode]) -> None:
-        """Keeps the cursor on its episode; where that has gone, on the row that took its place."""
-        key = self.store.episodes.resolve(self.cursor[Pane.EPISODES])
-        if rows and all(e.key != key for e in rows):
-            index = next((i for i, e in enumerate(self.rows) if e.key == self.cursor[Pane.EPISODES]), 0)
-            key = rows[min(index, len(rows) - 1)].key
-        self.cursor[Pane.EPISODES] = key
+    def _frozen(self, now_us: int) -> View:
+        frozen, store = self.frozen, self.store
+        if frozen is None:
+            return self._live(now_us)
+        stamp = ("frozen", frozen.now_us, store.version)
+        return View(frozen.episodes, store.ledger, frozen.sources, frozen.now_us, store.newest_us, stamp)
 
-    def _passes(self, episode: Episode) -> bool:
-        mark = self.store.mark(episode)
-        known = self._matched.get(episode.key)
-        if known is not None and known[0] is episode and known[1] is mark and not self.filter.ages:
-            return known[2]
-        passed = self.filter.matches(episode, mark, self.view_us)
-        if len(self._matched) > 2 * MAX_EPISODES:
-            self._matched.clear()
-        self._matched[episode.key] = (episode, mark, passed)
-        return passed
+    def _past(self) -> View:
+        assert self.past is not None
+        return self.past.view(self.store.version)
+
+    def _grown(self, episode: Episode) -> Episode:
+        for ledger in self.ledgers():
+            if (now := ledger.episodes.get(episode.key)) is not None:
+                return now
+        return episode
 
     # --- what is shown
 
-    @property
-    def selected(self) -> Episode | None:
-        """The episode under the cursor in the frame last painted."""
-        key = self.cursor[Pane.EPISODES]
-        return next((e for e in self.rows if e.key == key), None)
+    def ledgers(self) -> Iterator[Ledger]:
+        """Every list of episodes there is, the one in view first."""
+        yield self.view.ledger
+        for ledger in (*self._others(), self.store.ledger):
+            if ledger is not self.view.ledger:
+                yield ledger
+
+    def _others(self) -> list[Ledger]:
+        return [self.pages.ledger, self.story.ledger, *([self.past.ledger] if self.past is not None else [])]
+
+    def mark(self, episode: Episode) -> Mark:
+        """What stands on an episode, whichever list it is from."""
+        found = Mark()
+        for ledger in self.ledgers():
+            key = episode.key if ledger.episodes.get(episode.key) else ledger.episodes.key_of(episode.peak.pattern_id)
+            if key is not None and (mark := ledger.verdicts.mark(ledger.episodes.resolve(key))) != Mark():
+                if mark.feedback is not None:
+                    return mark
+                found = mark
+        return found
 
     @property
-    def selected_source(self) -> SourceState | None:
-        """The source under the cursor."""
-        name = self.cursor[Pane.SOURCES]
-        return next((s for s in self.sources if s.stats.source == name), None)
+    def listed(self) -> Board:
+        """The list of the screen in front."""
+        return self.pages.board if self.page is Page.HISTORY else self.board
+
+    @property
+    def selected(self) -> Episode | None:
+        """The episode that is looked at: the one opened, else the one under the cursor."""
+        return self.opened if self.page is Page.EPISODE else self.listed.selected
+
+    @property
+    def targets(self) -> list[Episode]:
+        """What a verdict is given on."""
+        if self.page is Page.EPISODE:
+            return [self.opened] if self.opened is not None else []
+        return self.listed.targets
 
     @property
     def since_freeze(self) -> int:
         """Patterns that came since the screen was frozen."""
         return self.store.received - self.frozen.received if self.frozen else 0
 
+    @property
+    def window(self) -> Window | None:
+        """The past window in view; None for what happens now."""
+        return self.past.window if self.past is not None else None
+
     def held(self, now_us: int) -> bool:
         """Whether the order is held because of a recent move."""
-        return now_us < self.held_until_us
+        return now_us < self.board.held_until_us
 
     def sort_name(self, pane: Pane) -> str:
         """Name of the column a pane is sorted by, with its direction."""
-        sorts = EPISODE_SORTS if pane is Pane.EPISODES else SOURCE_SORTS
-        name, descending = sorts[self.sort[pane]]
-        return f"{name}{'↓' if descending != self.reverse[pane] else '↑'}"
-
-    def _open_by_source(self, episodes: list[Episode]) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for episode in episodes:
-            if self.store.is_open(episode, self.view_us):
-                counts[episode.source] = counts.get(episode.source, 0) + 1
-        return counts
+        sorts = SOURCE_SORTS if pane is Pane.SOURCES else EPISODE_SORTS
+        order = self.board.source_order if pane is Pane.SOURCES else self.listed.order
+        name, descending = sorts[order.index]
+        return f"{t(SORT_NAMES[name])}{'↓' if descending != order.reverse else '↑'}"
 
     # --- what the operator does
 
@@ -208,75 +212,72 @@ class Session:
 
     def reason(self, action: str) -> str:
         """Why an action can do nothing now; empty when it can."""
-        if action in JUDGES:
-            return self._reason_not_to_judge(JUDGES[action])
-        if action == "undo" and self.judge.last is None and self._own_mark() is None:
-            return "you gave no verdict that could be taken back"
-        if action == "sort" and self.pane is Pane.DETAIL:
-            return "the detail has no order: press 1 or 2 first"
-        if action == "enter" and self.pane is Pane.SOURCES and self.selected_source is None:
-            return "there is no source yet"
-        if action == "enter" and self.pane is Pane.DETAIL and self.zoomed:
-            return "this is as deep as it goes; esc goes back"
-        return ""
+        return reason(self, action)
 
-    def _reason_not_to_judge(self, verdict: Verdict) -> str:
-        if self.pane is Pane.SOURCES:
-            return "a verdict is given on an episode: press 2 first"
-        if self.selected is None:
-            return "there is no episode to judge yet"
-        own = self._own_mark()
-        if own is not None and own.verdict == verdict:
-            return f"you called it {VERDICT_WORD[verdict]} already; u takes it back"
-        return ""
+    def go(self, page: Page) -> None:
+        """Brings a screen to the front."""
+        if page is self.page:
+            return
+        if page is Page.LIVE:
+            self.trail.clear()
+        else:
+            self.trail = [p for p in self.trail if p is not page]
+            self.trail.append(self.page)
+        self.before, self.page = self.page, page
+        self.zoomed = False
+
+    def open(self, episode: Episode) -> None:
+        """Shows one episode in full."""
+        self.opened = episode
+        self.go(Page.EPISODE)
 
     def move(self, steps: int, now_us: int) -> None:
-        """Moves the cursor of the pane in front over the rows of the last frame."""
-        keys = [e.key for e in self.rows] if self.pane is Pane.EPISODES else [s.stats.source for s in self.sources]
-        if self.pane is Pane.DETAIL or not keys:
-            return
-        here = self.cursor[self.pane]
-        index = keys.index(here) if here in keys else 0
-        self.cursor[self.pane] = keys[min(len(keys) - 1, max(0, index + steps))]
-        if self.pane is Pane.EPISODES:
-            self.held_until_us = now_us + HOLD_US
+        """Moves the cursor of the list or pane in front."""
+        if self._on_sources:
+            self.board.move_source(steps)
+        elif self.page is Page.HISTORY or (self.page is Page.LIVE and self.pane is Pane.EPISODES):
+            self.listed.move(steps, now_us)
 
     def edge(self, *, last: bool, now_us: int) -> None:
         """Moves the cursor to the first row in the order of now, or to the last."""
-        if self.pane is Pane.EPISODES:
-            self.held_until_us = 0
+        if self.page is Page.LIVE and self.pane is Pane.EPISODES:
+            self.board.held_until_us = 0
             self.frame(now_us)
         self.move(1_000_000 if last else -1_000_000, now_us)
         if not last:
-            self.held_until_us = 0
-
-    def show(self, pane: Pane) -> None:
-        """Brings a pane to the front."""
-        self.pane = pane
+            self.listed.held_until_us = 0
 
     def next_pane(self, steps: int) -> None:
-        """Brings the next or previous pane to the front."""
+        """Brings the next or previous pane of the live screen to the front."""
         self.pane = Pane((self.pane - 1 + steps) % 3 + 1)
 
     def enter(self, now_us: int) -> None:
-        """Goes in: from a source to its episodes, from an episode to its detail in full."""
-        if self.pane is Pane.SOURCES and (source := self.selected_source) is not None:
+        """Goes in: from a source to its episodes, from an episode to its screen."""
+        on_sources = self._on_sources
+        if on_sources and (source := self.board.selected_source) is not None:
+            self.go(Page.LIVE)
             self.set_filter(f"src:{source.stats.source}", now_us)
             self.pane = Pane.EPISODES
-        elif self.selected is not None:
-            self.pane = Pane.DETAIL
-            self.zoomed = True
+        elif not on_sources and self.selected is not None:
+            self.open(self.selected)
 
     def back(self, now_us: int) -> None:
-        """Peels one layer: the zoom, then the detail, then the filter."""
-        if self.zoomed:
+        """Peels one layer: marks, the zoom, the screen, the pane, the filter, the past."""
+        if self.listed.marked:
+            self.listed.unmark()
+        elif self.zoomed:
             self.zoomed = False
-            if self.pane is Pane.DETAIL:
-                self.pane = Pane.EPISODES
+        elif self.finds.pop(self.page, ""):
+            pass
+        elif self.page is not Page.LIVE:
+            to = self.trail.pop() if self.trail else Page.LIVE
+            self.before, self.page = self.page, to
         elif self.pane is not Pane.EPISODES:
             self.pane = Pane.EPISODES
         elif self.filter or self.filter_error:
             self.set_filter("", now_us)
+        elif self.past is not None:
+            self.show_window(None, now_us)
 
     def set_filter(self, text: str, now_us: int) -> bool:
         """Takes a filter line; a line that cannot be read leaves the filter as it was and says why."""
@@ -286,67 +287,71 @@ class Session:
             self.filter_error = str(error)
             return False
         self.filter_error = ""
-        self._matched.clear()
-        self.held_until_us = 0
-        self.frame(now_us)
+        self._resort(now_us)
         return True
 
     def next_sort(self, now_us: int) -> None:
-        """Sorts the pane in front by its next column."""
-        sorts = EPISODE_SORTS if self.pane is Pane.EPISODES else SOURCE_SORTS
-        self.sort[self.pane] = (self.sort[self.pane] + 1) % len(sorts)
-        self.reverse[self.pane] = False
+        """Sorts the list or pane in front by its next column."""
+        order, sorts = self._order()
+        order.index, order.reverse = (order.index + 1) % len(sorts), False
         self._resort(now_us)
+        self._say_order(now_us)
 
     def reverse_sort(self, now_us: int) -> None:
-        """Turns the order of the pane in front round."""
-        self.reverse[self.pane] = not self.reverse[self.pane]
+        """Turns the order of the list or pane in front round."""
+        order, _ = self._order()
+        order.reverse = not order.reverse
         self._resort(now_us)
+        self._say_order(now_us)
+
+    def _order(self) -> tuple[Order, tuple[tuple[str, bool], ...]]:
+        if self._on_sources:
+            return self.board.source_order, SOURCE_SORTS
+        return self.listed.order, EPISODE_SORTS
+
+    @property
+    def _on_sources(self) -> bool:
+        return self.page is Page.SOURCES or (self.page is Page.LIVE and self.pane is Pane.SOURCES)
+
+    def _say_order(self, now_us: int) -> None:
+        name = self.sort_name(Pane.SOURCES if self._on_sources else Pane.EPISODES)
+        self.say(t("sorted by {column}", column=name), now_us)
 
     def _resort(self, now_us: int) -> None:
-        self.held_until_us = 0
+        self.board.held_until_us = 0
         self.frame(now_us)
-        self.say(f"sorted by {self.sort_name(self.pane)}", now_us)
+
+    # --- time
 
     def toggle_freeze(self, now_us: int) -> None:
         """Stops the picture, or lets it go on; what arrives is taken in either way."""
+        self.frozen = None if self.frozen else self._picture(now_us)
+
+    def step(self, now_us: int) -> None:
+        """While frozen: takes the picture of now."""
         if self.frozen:
-            self.frozen = None
-            return
+            self.frozen = replace(self._picture(now_us), received=self.frozen.received)
+
+    def _picture(self, now_us: int) -> Frozen:
         sources = {
             name: replace(state, samples=deque(state.samples, state.samples.maxlen))
             for name, state in self.store.sources.items()
         }
-        self.frozen = Frozen(list(self.store.episodes.newest_first()), sources, self.store.received, now_us)
+        return Frozen(list(self.store.ledger.episodes.newest_first()), sources, self.store.received, now_us)
 
-    def judge_selected(self, verdict: Verdict, now_us: int) -> None:
-        """Gives a verdict on the episode under the cursor of the last frame."""
-        if (episode := self.selected) is None:
-            return
-        feedback = self.judge.give(episode.peak, verdict, now_us, replaces=self._own_mark())
-        self._give(feedback, f"{VERDICT_WORD[verdict]}: {episode.name} · u takes it back", now_us)
+    def show_window(self, window: Window | None, now_us: int) -> None:
+        """Puts the screens on a past window; None goes back to the present."""
+        if window != self.window:
+            self.past = Past(window) if window is not None else None
+            self.frozen = None
+            self.board.held_until_us = 0
+            self.board.unmark()
+            self.frame(now_us)
 
-    def undo(self, now_us: int) -> None:
-        """Takes back this session's last verdict and shows its row; without one, one's own verdict under the cursor."""
-        feedback = self.judge.undo(now_us)
-        if feedback is None:
-            own = self._own_mark()
-            if own is None:
-                return
-            feedback = self.judge.take_back(own, now_us)
-        key = self.store.episodes.key_of(feedback.pattern_id)
-        if key is not None and any(e.key == key for e in self.rows):
-            self.cursor[Pane.EPISODES] = key
-        undone = self.store.verdicts.get(feedback.undoes)
-        word = VERDICT_WORD[undone.verdict] if undone else "verdict"
-        self._give(feedback, f"taken back: {word} on {feedback.source}", now_us)
+    def shift(self, steps: int, now_us: int) -> None:
+        """Moves the window by half its length a step; from live into the past, and back to live at its end."""
+        self.show_window(shifted(self.window or last(DEFAULT_US, now_us), steps, now_us), now_us)
 
-    def _own_mark(self) -> Feedback | None:
-        mark = self.store.mark(self.selected) if self.selected is not None else None
-        return mark.feedback if mark and mark.feedback and mark.feedback.user == self.judge.user else None
-
-    def _give(self, feedback: Feedback, text: str, now_us: int) -> None:
-        self.store.judge(feedback, Delivery.UNSENT)
-        self.held_until_us = now_us + HOLD_US
-        self.say(text, now_us)
-        self._keep(feedback)
+    def zoom_time(self, steps: int, now_us: int) -> None:
+        """Makes the window longer or shorter."""
+        self.show_window(zoomed(self.window or last(DEFAULT_US, now_us), steps, now_us), now_us)

@@ -6,10 +6,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from qraft.model import SELF, EngineStats, Feedback, Pattern, SourceStats, us_from_iso
-from tui.state.episodes import GAP_US, Episode, Episodes, time_of
-from tui.state.inbox import Batch, LinkChange
+from tui.state.episodes import time_of
+from tui.state.gaps import Gaps
+from tui.state.inbox import Batch, LinkChange, Past
+from tui.state.ledger import Ledger
+from tui.state.mutes import Mutes
 from tui.state.news import Notices
-from tui.state.verdicts import Delivery, Mark, Verdicts
+from tui.state.verdicts import Delivery
 
 SAMPLES = 600
 """Samples of its rate that are kept of each source, one a second."""
@@ -17,23 +20,29 @@ SILENT_US = 3_500_000
 """An engine that said nothing for so long is silent: it speaks once a second."""
 IDLE_US = 10_000_000
 """A running source from which nothing came for so long is idle."""
-MAX_ORPHANS = 1_000
 
 
 @dataclass(slots=True)
 class SourceState:
     """One source: its last statistics, its rate over the last minutes, when it last brought something.
 
-    ``samples`` holds (second of wall time, events a second).
+    ``samples`` holds (second of wall time, events a second); ``buckets``, of a source in a past window, events in equal
+    parts of it.
     """
 
     stats: SourceStats
     engine: str
     changed_us: int
     samples: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    buckets: tuple[float, ...] = ()
 
     def rates(self, now_us: int, seconds: int) -> list[float | None]:
-        """The rate in each of the last ``seconds`` seconds, the oldest first; None where nothing was heard."""
+        """The rate in each of the last ``seconds`` seconds, the oldest first; None where nothing was heard.
+
+        Of a past window: its buckets.
+        """
+        if self.buckets:
+            return list(self.buckets)
         last = now_us // 1_000_000
         heard = dict(self.samples)
         return [heard.get(second) for second in range(last - seconds + 1, last + 1)]
@@ -74,8 +83,9 @@ class Store:
     """Folds batches. Not thread-safe; it reads no clock, the caller says what time it is."""
 
     def __init__(self) -> None:
-        self.episodes = Episodes()
-        self.verdicts = Verdicts()
+        self.ledger = Ledger()
+        self.mutes = Mutes()
+        self.gaps = Gaps()
         self.sources: dict[str, SourceState] = {}
         self.engines: dict[str, EngineState] = {}
         self.notices: dict[str, Notices] = {}
@@ -85,25 +95,22 @@ class Store:
         self.dropped = 0
         self.data_us = 0
         self.version = 0
-        self._newest_us: dict[str, int] = {}
-        self._orphans: dict[str, list[tuple[Feedback, Delivery]]] = {}
+        self.newest_us: dict[str, int] = {}
 
     def fold(self, batch: Batch, now_us: int) -> None:
         """Takes what arrived; ``now_us`` is the wall time in UTC microseconds."""
         for change in batch.links:
             self._link(change, now_us)
-        for past in batch.past:
-            self._pattern(past.pattern, time_of(past.pattern))
-            if past.feedback is not None:
-                self.judge(past.feedback, Delivery.STORED)
         if batch.past:
-            self.episodes.settle()
+            self._past(batch.past)
         for pattern in batch.patterns:
             self._pattern(pattern, now_us)
         for feedback in batch.feedback:
             self.judge(feedback, Delivery.STORED)
         for delivery in batch.deliveries:
-            self.verdicts.deliver(delivery.feedback_id, Delivery.REFUSED if delivery.refused else Delivery.STORED)
+            if delivery.refused:
+                self.mutes.refuse(delivery.feedback_id)
+            self.ledger.verdicts.deliver(delivery.feedback_id, Delivery.REFUSED if delivery.refused else Delivery.STORED)
         if batch.history:
             self.database = Database(True, batch.history[-1])
         for stats in batch.stats:
@@ -116,39 +123,31 @@ class Store:
             self.version += 1
 
     def judge(self, feedback: Feedback, delivery: Delivery) -> None:
-        """Takes a verdict, one's own before it is sent, or anybody's as it arrives."""
-        self.verdicts.deliver(feedback.feedback_id, delivery)
-        key = self.episodes.key_of(feedback.pattern_id)
-        if key is not None:
-            self.verdicts.add(key, feedback, delivery)
-        else:
-            self._orphans.setdefault(feedback.pattern_id, []).append((feedback, delivery))
-            if len(self._orphans) > MAX_ORPHANS:
-                del self._orphans[next(iter(self._orphans))]
+        """Takes what an operator said, one's own before it is sent, or anybody's as it arrives."""
+        self.mutes.add(feedback)
+        self.ledger.judge(feedback, delivery)
         self.version += 1
 
-    def mark(self, episode: Episode) -> Mark:
-        """What stands on an episode."""
-        return self.verdicts.mark(self.episodes.resolve(episode.key))
+    def _pattern(self, pattern: Pattern, touched_us: int) -> bool:
+        episode = self.ledger.add(pattern, touched_us)
+        if episode is not None:
+            self.newest_us[episode.source] = max(self.newest_us.get(episode.source, 0), episode.last_us)
+        return episode is not None
 
-    def is_open(self, episode: Episode, now_us: int) -> bool:
-        """Whether the run may still grow: touched lately, and its source is not beyond it in event time."""
-        newest = self._newest_us.get(episode.source, 0)
-        return now_us - episode.touched_us <= GAP_US and newest - episode.last_us <= GAP_US
-
-    def _pattern(self, pattern: Pattern, touched_us: int) -> None:
-        episode = self.episodes.add(pattern, touched_us)
-        if episode is None:
-            return
-        self._newest_us[episode.source] = max(self._newest_us.get(episode.source, 0), episode.last_us)
-        for old, new in self.episodes.take_merges():
-            self.verdicts.rekey(old, new)
-        for feedback, delivery in self._orphans.pop(pattern.pattern_id, []):
-            self.verdicts.add(episode.key, feedback, delivery)
+    def _past(self, found: list[Past]) -> None:
+        for past in found:
+            at_us = time_of(past.pattern)
+            if self._pattern(past.pattern, at_us):
+                self.gaps.fill(at_us)
+            if past.feedback is not None:
+                self.judge(past.feedback, Delivery.STORED)
+        self.ledger.episodes.settle()
 
     def _link(self, change: LinkChange, now_us: int) -> None:
         same = self.link.tried and self.link.up == change.up
         since = self.link.since_us if same else now_us
+        if self.link.ever and not same:
+            self.gaps.close(now_us) if change.up else self.gaps.open(min(self.data_us, now_us) or now_us)
         self.link = Link(change.up, True, self.link.ever or change.up, since, change.reason)
 
     def _stats(self, stats: EngineStats, now_us: int) -> None:
@@ -164,7 +163,7 @@ class Store:
                 known.changed_us = now_us
             known.stats, known.engine = source, stats.engine
             known.samples.append((now_us // 1_000_000, source.rate))
-            self._newest_us[source.source] = max(self._newest_us.get(source.source, 0), _time(source.last_event))
+            self.newest_us[source.source] = max(self.newest_us.get(source.source, 0), _time(source.last_event))
         named = {source.source for source in stats.sources}
         for name in [n for n, s in self.sources.items() if s.engine == stats.engine and n not in named]:
             del self.sources[name]

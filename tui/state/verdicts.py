@@ -1,4 +1,7 @@
-"""Every operator's verdicts by episode: which one stands, who gave it, and whether JetStream has it."""
+"""What every operator said, by episode: which verdict stands, who gave it, whether JetStream has it.
+
+Mutes and notes are kept beside the verdicts; neither they nor what takes them back change what stands.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import enum
 
 import msgspec
 
-from qraft.model import Feedback, Verdict
+from qraft.model import ASIDES, Feedback, Verdict
 
 
 class Delivery(enum.Enum):
@@ -35,7 +38,7 @@ NO_MARK = Mark()
 
 
 class Verdicts:
-    """The verdicts known, idempotent by ``feedback_id``, in the order of their timestamps."""
+    """Verdicts, mutes and notes, idempotent by ``feedback_id``, in the order of their timestamps."""
 
     def __init__(self) -> None:
         self._feedback: dict[str, Feedback] = {}
@@ -45,7 +48,7 @@ class Verdicts:
 
     @property
     def unsent(self) -> int:
-        """Verdicts that JetStream does not have yet."""
+        """How much of what was said JetStream does not have yet."""
         return sum(state is Delivery.UNSENT for state in self._delivery.values())
 
     def add(self, key: str, feedback: Feedback, delivery: Delivery) -> None:
@@ -83,7 +86,36 @@ class Verdicts:
         """A verdict by its id."""
         return self._feedback.get(feedback_id)
 
-    def _judge(self, said: list[Feedback]) -> Mark:
+    def said(self, key: str) -> list[Feedback]:
+        """All that was said on the episode ``key``, oldest first: notes, mutes, and what was taken back with its undo."""
+        return [self._feedback[i] for i in self._of.get(key, ())]
+
+    def delivery(self, feedback_id: str) -> Delivery:
+        """How far something said got; what is not known counts as stored."""
+        return self._delivery.get(feedback_id, Delivery.STORED)
+
+    def undone(self, key: str) -> set[str]:
+        """The ids of what was said on the episode ``key`` and taken back."""
+        return {f.undoes for f in self.said(key) if f.verdict == "undo" and not self._is_refused(f)}
+
+    def notes(self, key: str) -> int:
+        """How many notes stand on the episode ``key``."""
+        if key not in self._of:
+            return 0
+        undone = self.undone(key)
+        return sum(f.verdict == "note" and f.feedback_id not in undone and not self._is_refused(f) for f in self.said(key))
+
+    def _is_refused(self, feedback: Feedback) -> bool:
+        return self._delivery[feedback.feedback_id] is Delivery.REFUSED
+
+    def _is_aside(self, feedback: Feedback) -> bool:
+        target = self._feedback.get(feedback.undoes) if feedback.verdict == "undo" else feedback
+        return target is not None and target.verdict in ASIDES
+
+    def _judge(self, everything: list[Feedback]) -> Mark:
+        said = [f for f in everything if not self._is_aside(f)]
+        if not said:
+            return NO_MARK
         states = [self._delivery[f.feedback_id] for f in said]
         valid = [f for f, state in zip(said, states, strict=True) if state is not Delivery.REFUSED]
         undone = {f.undoes for f in valid if f.verdict == "undo"}

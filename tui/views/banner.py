@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from qraft.model import EngineStats
+from tui.language import N_, t, tn
 from tui.state.session import Session
 from tui.views.text import Line, Span, clean, clip, fit, moment, span_seconds, width_of
 
 TALL = 30
 """From this height on there is room for three lines, below for two."""
 
-_IN_FORCE = ((100, "; the one before stays in force"), (70, "; the old one stays in force"), (0, "; the old one stays"))
+_IN_FORCE = (
+    (100, N_("; the one before stays in force")),
+    (70, N_("; the old one stays in force")),
+    (0, N_("; the old one stays")),
+)
 _LEVELS = {
-    "light": ("◐", "light detection", "novelty, forest and clusters rest until it has caught up"),
-    "archive": ("○", "archive only", "events are stored, not judged, until it has caught up"),
+    "light": ("◐", N_("light detection"), N_("novelty, forest and clusters rest until it has caught up")),
+    "archive": ("○", N_("archive only"), N_("events are stored, not judged, until it has caught up")),
 }
 
 
@@ -34,22 +41,28 @@ def _lost(session: Session, now_us: int, width: int, engine: str) -> Line | None
     said: list[str] = []
     if store.link.tried and not store.link.up:
         since = span_seconds((now_us - store.link.since_us) / 1e6)
-        said.append(f"NATS lost {since} ago, retrying" if store.link.ever else f"NATS not reachable for {since}, retrying")
+        said.append(
+            t("NATS lost {since} ago, retrying", since=since)
+            if store.link.ever
+            else t("NATS not reachable for {since}, retrying", since=since)
+        )
     state = store.engines.get(engine)
     if state is not None and store.link.up:
         if state.silent(now_us):
-            said.append(f"engine {engine} silent for {span_seconds((now_us - state.heard_us) / 1e6)}")
+            span = span_seconds((now_us - state.heard_us) / 1e6)
+            said.append(t("engine {engine} silent for {span}", engine=engine, span=span))
         elif state.stats.state == "waiting":
-            said.append(f"engine {engine} waits: {state.stats.detail or 'for a part it needs'}")
+            why = state.stats.detail or t("for a part it needs")
+            said.append(t("engine {engine} waits: {why}", engine=engine, why=why))
         elif not state.stats.clickhouse:
-            said.append("ClickHouse lost, the engine keeps everything until it is back")
+            said.append(t("ClickHouse lost, the engine keeps everything until it is back"))
     if not said:
         return None
     when = moment(store.data_us)
     if store.data_us and when is not None:
-        said.append(f"data as of {when:%H:%M:%S}")
-    if store.verdicts.unsent:
-        said.append(f"{store.verdicts.unsent} verdict{'s' if store.verdicts.unsent > 1 else ''} queued")
+        said.append(t("data as of {time}", time=f"{when:%H:%M:%S}"))
+    if store.ledger.verdicts.unsent:
+        said.append(tn("{n} verdict queued", "{n} verdicts queued", store.ledger.verdicts.unsent))
     return clip([(fit(" ○ " + clean(" · ".join(said)), width), "alert")], width)
 
 
@@ -59,12 +72,12 @@ def _refused(stats: EngineStats, width: int) -> Line | None:
         return None
     where, colon, why = clean(stats.config_error).partition(": ")
     file = where.replace("\\", "/").rpartition("/")[2] if colon else "config.toml"
-    start = f" ! {file} refused: "
-    end = next(text for least, text in _IN_FORCE if width >= least)
+    start = f" ! {t('{file} refused: ', file=file)}"
+    end = t(next(text for least, text in _IN_FORCE if width >= least))
     reason = why if colon else where
-    room = width - len(start) - len(end)
+    room = width - cell_len(start) - cell_len(end)
     return clip(
-        [(start, "bad"), (fit(reason, room).rstrip() if len(reason) > room else reason, "strong"), (end, "text")], width
+        [(start, "bad"), (fit(reason, room).rstrip() if cell_len(reason) > room else reason, "strong"), (end, "text")], width
     )
 
 
@@ -72,9 +85,10 @@ def _level(stats: EngineStats, width: int) -> Line | None:
     if stats.level == "full":
         return None
     glyph, word, meaning = _LEVELS[stats.level]
-    said = f" {glyph} {word}: the engine is {span_seconds(stats.lag_seconds)} behind"
-    longer = f"{said}; {meaning}"
-    return clip([(fit(longer if len(longer) <= width else said, width), "alert")], width)
+    behind = t("{level}: the engine is {span} behind", level=t(word), span=span_seconds(stats.lag_seconds))
+    said = f" {glyph} {behind}"
+    longer = said + t("; {meaning}", meaning=t(meaning))
+    return clip([(fit(longer if cell_len(longer) <= width else said, width), "alert")], width)
 
 
 def _news(session: Session, now_us: int, width: int, engine: str, covered: frozenset[str]) -> Line | None:
@@ -85,9 +99,9 @@ def _news(session: Session, now_us: int, width: int, engine: str, covered: froze
     notice = news.notice
     start: list[Span] = [(" » ", "accent"), (f"{clean(notice.timestamp)[11:19]} ", "dim")]
     if notice.source:
-        start.append((f"{fit(clean(notice.source), min(len(notice.source), 24))} ", "strong"))
+        start.append((f"{fit(clean(notice.source), min(cell_len(clean(notice.source)), 24))} ", "strong"))
     start.append((f"{clean(notice.kind)}: ", "warn"))
-    more = f"  +{news.others} more" if news.others else ""
-    room = max(0, width - width_of(tuple(start)) - len(more) - 1)
+    more = f"  {t('+{n} more', n=news.others)}" if news.others else ""
+    room = max(0, width - width_of(tuple(start)) - cell_len(more) - 1)
     text = clean(notice.text)
     return clip([*start, (fit(text, room) if more else text, "text"), (more, "warn")], width)

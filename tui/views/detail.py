@@ -7,10 +7,13 @@ from typing import Any
 from rich.cells import cell_len
 
 from qraft.model import Pattern
+from tui.language import t, tn
 from tui.state.episodes import Episode
-from tui.state.session import Pane, Session
+from tui.state.pages import Pane
+from tui.state.session import Session
 from tui.views.braille_chart import chart
 from tui.views.episodes import state
+from tui.views.sentence import sentence
 from tui.views.text import (
     KIND_GLYPH,
     KIND_TONE,
@@ -19,6 +22,7 @@ from tui.views.text import (
     Span,
     Tone,
     bar,
+    centre,
     change,
     clean,
     clip,
@@ -43,8 +47,8 @@ MAX_CHART = 16
 def title(session: Session, width: int, *, single: bool) -> Line:
     """The rule above the detail; ``single`` when it has the whole screen."""
     tone: Tone = "title" if session.pane is Pane.DETAIL else "strong"
-    left: list[Span] = [("▸ " if session.pane is Pane.DETAIL else " ", tone), ("3 DETAIL ", tone)]
-    right: list[Span] = [("esc back", "dim")] if single else [("enter in full", "dim")] if session.selected else []
+    left: list[Span] = [("▸ " if session.pane is Pane.DETAIL else " ", tone), (t("3 DETAIL "), tone)]
+    right: list[Span] = [(t("esc back"), "dim")] if single else [(t("enter in full"), "dim")] if session.selected else []
     return rule(left, right, width)
 
 
@@ -62,30 +66,29 @@ def lines(session: Session, episode: Episode, width: int, height: int, *, full: 
 def _head(session: Session, episode: Episode, width: int, tone: Tone, *, full: bool) -> list[Line]:
     peak = episode.peak
     first: Line = (
-        (f"{KIND_GLYPH[episode.type]} {KIND_WORD[episode.type]} ", tone),
+        (f"{KIND_GLYPH[episode.type]} {t(KIND_WORD[episode.type])} ", tone),
         (fit_middle(clean(episode.name), max(8, width - 26)).rstrip(), "strong"),
     )
-    verdict = state(session.store.mark(episode), session.judge.user, 18)
+    verdict = state(session.mark(episode), session.judge.user, 18)
     shown = width_of(tuple(verdict)) - len(verdict[-1][0]) if len(verdict) > 1 and not verdict[-1][0].strip() else 18
     out = [spread(first, clip(verdict, shown), width)]
     confidence = peak.details.confidence
     facts: list[Span] = [
         (score(confidence) + " ", "strong"),
         (bar(confidence, 6 if width < 70 else 10), tone),
-        (f"{' alert' if full else ''} line {score(peak.line)}", "dim"),
+        (t(" alert line {line}", line=score(peak.line)) if full else t(" line {line}", line=score(peak.line)), "dim"),
         (f" · {clean(peak.detector)}", "text"),
         (f" · {count(episode.n)}×" if episode.n > 1 else "", "text"),
     ]
-    when = clock(episode.peak_us, session.view_us, 11)
+    when = clock(episode.peak_us, session.view.at_us, 11)
     took = (episode.last_us - episode.first_us) / 1e6
     at: list[Span] = [(f"{when} UTC" if full else when, "text")]
     if full and width >= 100 and took > 0:
-        at.append(
-            (f" · {clock(episode.first_us, session.view_us, 11)} – {clock(episode.last_us, session.view_us, 11)}", "dim")
-        )
+        first_at, last_at = (clock(us, session.view.at_us, 11) for us in (episode.first_us, episode.last_us))
+        at.append((f" · {first_at} – {last_at}", "dim"))
         at.append((f" ({span_seconds(took)})", "dim"))
     out.append(spread(facts, at, width))
-    out += [((row, "text"),) for row in wrap(clean(peak.summary), width, 3 if full else 2)]
+    out += [((row, "text"),) for row in wrap(sentence(peak), width, 3 if full else 2)]
     return out
 
 
@@ -96,12 +99,12 @@ def _chart(session: Session, episode: Episode, width: int, height: int, tone: To
         return []
     known = session.charts.get(peak.pattern_id)
     if known is None or not known.answered:
-        return _remark("loading the events around it …", width, height)
+        return _remark(t("loading the events around it …"), width, height)
     points = [(e.time_us, e.fields[first.field]) for e in known.events if first.field in e.fields]
     if not points:
         if known.problem:
             return _remark(known.problem, width, height)
-        return _remark("its events are not stored yet; they follow within seconds", width, height)
+        return _remark(t("its events are not stored yet; they follow within seconds"), width, height)
     drawn = chart(
         points,
         width,
@@ -114,8 +117,8 @@ def _chart(session: Session, episode: Episode, width: int, height: int, tone: To
     )
     head: Line = (
         (fit_middle(clean(first.field), max(8, width - (42 if width >= 60 else 13))).rstrip(), "strong"),
-        (f"  {len(points)} events", "dim"),
-        ("  ╌ level before and after" if width >= 60 else "", "dim"),
+        (tn("  {n} event", "  {n} events", len(points)), "dim"),
+        (t("  ╌ level before and after") if width >= 60 else "", "dim"),
     )
     return [clip(head, width), *drawn] if drawn else []
 
@@ -125,7 +128,7 @@ def _remark(text: str, width: int, height: int) -> list[Line]:
     above = max(0, (height - len(rows)) // 2)
     blank: Line = ((" ", "text"),)
     below = max(0, height - above - len(rows))
-    return [blank] * above + [(((row.center(width)).rstrip(), "dim"),) for row in rows] + [blank] * below
+    return [blank] * above + [((centre(row, width).rstrip(), "dim"),) for row in rows] + [blank] * below
 
 
 def _table(pattern: Pattern, width: int, tone: Tone, limit: int) -> list[Line]:
@@ -133,16 +136,16 @@ def _table(pattern: Pattern, width: int, tone: Tone, limit: int) -> list[Line]:
     if not shown:
         return []
     rows = [(clean(c.field), value(c.before), value(c.after), change(c.before, c.after)) for c in shown]
-    before, after, moved = (max(6, *(len(row[i]) for row in rows)) for i in (1, 2, 3))
+    before, after, moved = (max(6, *(cell_len(row[i]) for row in rows)) for i in (1, 2, 3))
     rest = width - before - after - moved - 9
-    name = max(5, min(max(len(row[0]) for row in rows), rest - 3))
+    name = max(5, min(max(cell_len(row[0]) for row in rows), rest - 3))
     share = min(20, rest - name)
     names = [
-        fit("FIELD", name),
-        fit("BEFORE", before, right=True),
-        fit("AFTER", after, right=True),
-        fit("CHANGE", moved, right=True),
-        fit("SHARE", share + 5),
+        fit(t("FIELD"), name),
+        fit(t("BEFORE"), before, right=True),
+        fit(t("AFTER"), after, right=True),
+        fit(t("CHANGE"), moved, right=True),
+        fit(t("SHARE"), share + 5),
     ]
     out: list[Line] = [((" ".join(names), "dim"),)]
     for i, (c, row) in enumerate(zip(shown, rows, strict=True)):
@@ -159,7 +162,7 @@ def _table(pattern: Pattern, width: int, tone: Tone, limit: int) -> list[Line]:
         )
     hidden = len(pattern.contributors) - limit
     if hidden > 0:
-        out[-1] = (*out[-1][:-1], (fit(f"+{hidden} more" if share > 7 else f"+{hidden}", share), "dim"))
+        out[-1] = (*out[-1][:-1], (fit(t("+{n} more", n=hidden) if share > 7 else f"+{hidden}", share), "dim"))
     return out
 
 
@@ -168,28 +171,30 @@ def _more(session: Session, episode: Episode, width: int) -> list[Line]:
     out: list[Line] = []
     states = _states(peak.details.prev_state, peak.details.new_state)
     if states:
-        name = min(24, max(len(k) for k, _, _ in states) + 1)
+        name = min(24, max(cell_len(k) for k, _, _ in states) + 1)
         longest = max(cell_len(was) for _, was, _ in states)
         cell = max(8, min(longest + 1, (width - name - 3) // 2))
         rest = max(8, width - name - cell - 3)
-        out += [((" ", "text"),), ((f"{fit('STATE', name)} {fit('WAS', cell)} {fit('IS', rest)}", "dim"),)]
+        out += [((" ", "text"),), ((f"{fit(t('STATE'), name)} {fit(t('WAS'), cell)} {fit(t('IS'), rest)}", "dim"),)]
         out += [
             ((fit(k, name) + " ", "text"), (fit(was, cell) + " ", "text"), (fit(now, rest), "strong"))
             for k, was, now in states
         ]
     numbers = [(clean(k), value(v)) for k, v in peak.details.metrics.items()]
     if numbers:
-        out += [((" ", "text"),), (("METRICS", "dim"),), *_flow(numbers, width)]
-    mark = session.store.mark(episode)
+        out += [((" ", "text"),), ((t("METRICS"), "dim"),), *_flow(numbers, width)]
+    mark = session.mark(episode)
     who: list[tuple[str, str]] = []
     if mark.feedback is not None:
-        who.append(
-            (
-                "verdict by",
-                f"{clean(mark.feedback.user) or 'unknown'} at {mark.feedback.timestamp[:19].replace('T', ' ')} UTC",
-            )
-        )
-    ids = [*who, ("pattern", peak.pattern_id), ("event", peak.event_id or "—"), ("event time", peak.timestamp)]
+        user = clean(mark.feedback.user) or t("unknown")
+        said = t("{user} at {time} UTC", user=user, time=mark.feedback.timestamp[:19].replace("T", " "))
+        who.append((t("verdict by"), said))
+    ids = [
+        *who,
+        (t("pattern"), peak.pattern_id),
+        (t("event"), peak.event_id or "—"),
+        (t("event time"), peak.timestamp),
+    ]
     return [*out, ((" ", "text"),), *_flow(ids, width)]
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
+from tui.language import t, tn
 from tui.state.session import Session
 from tui.state.store import SourceState
+from tui.views.sources import STATES
 from tui.views.text import Line, Span, Tone, bar, clean, clip, count, fit, quantity, width_of, wrap
 
 Lines = list[Line]
@@ -11,7 +15,12 @@ Lines = list[Line]
 
 def episodes(session: Session, now_us: int, width: int, height: int, *, nats_url: str, engine: str) -> Lines:
     """In place of the episodes."""
-    body = _filtered(session) if session.total else _first_minute(session, now_us, width, nats_url, engine)
+    if session.board.total:
+        body = _filtered(session)
+    elif session.past is not None:
+        body = _past(session)
+    else:
+        body = _first_minute(session, now_us, width, nats_url, engine)
     return _middle(body, width, height)
 
 
@@ -19,21 +28,43 @@ def sources(session: Session, width: int, height: int) -> Lines:
     """In place of the sources."""
     known = any(e.stats for e in session.store.engines.values())
     text = (
-        "no source yet: add one under [sources] in config.toml" if known else "sources appear with the engine's first word"
+        t("no source yet: add one under [sources] in config.toml")
+        if known
+        else t("sources appear with the engine's first word")
     )
     return _middle([_say(row, "dim") for row in wrap(text, width - 4, 3)], width, height)
 
 
 def detail(width: int, height: int) -> Lines:
     """In place of the detail."""
-    said = wrap("the selected episode shows here: its chart, before and after, and which fields did it", width - 4, 4)
+    said = wrap(t("the selected episode shows here: its chart, before and after, and which fields did it"), width - 4, 4)
     return _middle([_say(row, "dim") for row in said], width, height)
 
 
-def _filtered(session: Session) -> Lines:
+def _past(session: Session) -> Lines:
+    past = session.past
+    if past is None or not past.answered:
+        return [_say(t("asking ClickHouse …"), "text")]
+    if past.problem:
+        return [
+            _say(t("ClickHouse cannot answer: {reason}", reason=clean(past.problem)), "strong"),
+            _say(t("r asks again"), "dim"),
+        ]
     return [
-        ((f"no episode of {count(session.total)} matches ", "text"), (f"/{session.filter.text}", "accent")),
-        (("esc", "key"), (" clears the filter", "dim")),
+        _say(t("no episode is stored of this time"), "strong"),
+        _say(t("[ and ] go on through time, + widens it, } goes back to the present"), "dim"),
+    ]
+
+
+def _filtered(session: Session) -> Lines:
+    if session.board.hidden and not session.filter:
+        return [
+            _say(tn("{n} episode is muted", "{n} episodes are muted", session.board.hidden), "text"),
+            (("M", "key"), (t(" shows them"), "dim")),
+        ]
+    return [
+        ((t("no episode of {n} matches ", n=count(session.board.total)), "text"), (f"/{session.filter.text}", "accent")),
+        (("esc", "key"), (t(" clears the filter"), "dim")),
     ]
 
 
@@ -43,44 +74,47 @@ def _first_minute(session: Session, now_us: int, width: int, nats_url: str, engi
         return (
             _unreachable(session, nats_url)
             if store.link.tried
-            else [_say("connecting to NATS …", "text"), _say(nats_url, "dim")]
+            else [_say(t("connecting to NATS …"), "text"), _say(nats_url, "dim")]
         )
     state = store.engines.get(engine)
     if state is None:
         others = ", ".join(sorted(store.engines))
         hint: Line = (
             ("qraft up", "key"),
-            (" starts everything, ", "dim"),
+            (t(" starts everything, "), "dim"),
             ("qraft engine", "key"),
-            (" the engine alone", "dim"),
+            (t(" the engine alone"), "dim"),
         )
         return [
-            _say(f"waiting for the engine “{engine}”", "strong"),
-            _say(f"heard of others: {others}", "dim") if others else hint,
+            _say(t("waiting for the engine “{engine}”", engine=engine), "strong"),
+            _say(t("heard of others: {engines}", engines=others), "dim") if others else hint,
         ]
     if state.silent(now_us):
-        return [_say(f"the engine “{engine}” has fallen silent", "strong"), _say("the list goes on when it is back", "dim")]
+        return [
+            _say(t("the engine “{engine}” has fallen silent", engine=engine), "strong"),
+            _say(t("the list goes on when it is back"), "dim"),
+        ]
     if not store.sources:
         return [
-            _say("no source yet", "strong"),
-            _say("add one under [sources] in config.toml; it is picked up while running", "dim"),
+            _say(t("no source yet"), "strong"),
+            _say(t("add one under [sources] in config.toml; it is picked up while running"), "dim"),
         ]
     if not any(s.stats.processed for s in store.sources.values()):
-        return [_say("waiting for the first event", "strong"), *(_waiting(s) for s in _some(store.sources))]
+        return [_say(t("waiting for the first event"), "strong"), *(_waiting(s) for s in _some(store.sources))]
     return _warming(store.sources, width)
 
 
 def _unreachable(session: Session, nats_url: str) -> Lines:
     reason = session.store.link.reason
     return [
-        _say(f"NATS does not answer at {nats_url}", "strong"),
+        _say(t("NATS does not answer at {url}", url=nats_url), "strong"),
         *([_say(reason, "dim")] if reason else []),
         _say("", "text"),
         (
             ("qraft up", "key"),
-            (" starts everything · ", "dim"),
+            (t(" starts everything · "), "dim"),
             ("qraft doctor", "key"),
-            (" finds out what is wrong", "dim"),
+            (t(" finds out what is wrong"), "dim"),
         ),
     ]
 
@@ -92,20 +126,25 @@ def _warming(sources: dict[str, SourceState], width: int) -> Lines:
     found = sum(s.stats.patterns for s in judged)
     if not cold:
         return [
-            _say("watching, no pattern since this screen opened" if found else "watching, no pattern yet", "strong"),
+            _say(t("watching, no pattern since this screen opened") if found else t("watching, no pattern yet"), "strong"),
             _say(
-                f"{count(events)} events of {_sources(len(judged))} judged; a finding shows here at once",
+                tn(
+                    "{events} events of {n} source judged; a finding shows here at once",
+                    "{events} events of {n} sources judged; a finding shows here at once",
+                    len(judged),
+                    events=count(events),
+                ),
                 "dim",
             ),
         ]
     share = sum(s.stats.warm for s in judged) / len(judged)
     needs = [s.stats.processed / max(1, s.stats.entities) / s.stats.warm for s in cold if s.stats.warm > 0.02]
-    rows = f"detectors need about {_roughly(min(needs))} rows of each source first" if needs else ""
-    out: Lines = [_say(f"no pattern yet: sources are warming up, {share * 100:.0f} %", "strong")]
+    rows = t("detectors need about {n} rows of each source first", n=_roughly(min(needs))) if needs else ""
+    out: Lines = [_say(t("no pattern yet: sources are warming up, {share} %", share=f"{share * 100:.0f}"), "strong")]
     if rows:
         out.append(_say(rows, "dim"))
     out.append(_say("", "text"))
-    name = min(24, max(len(s.stats.source) for s in judged))
+    name = min(24, max(cell_len(clean(s.stats.source)) for s in judged))
     cells = max(10, min(40, width - name - 16))
     for s in sorted(judged, key=lambda s: s.stats.warm)[:6]:
         filled = bar(s.stats.warm, cells).rstrip()
@@ -123,13 +162,10 @@ def _roughly(number: float) -> str:
     return count(int(round(number, 1 - len(str(int(number)))))) if number < 1e6 else quantity(number)
 
 
-def _sources(number: int) -> str:
-    return f"{number} source{'s' * (number > 1)}"
-
-
 def _waiting(source: SourceState) -> Line:
     detail = f" · {clean(source.stats.detail)}" if source.stats.detail else ""
-    return _say(f"{source.stats.source}: {source.stats.adapter or 'source'} {source.stats.state}{detail}", "dim")
+    adapter = source.stats.adapter or t("source")
+    return _say(f"{source.stats.source}: {adapter} {t(STATES[source.stats.state][1])}{detail}", "dim")
 
 
 def _some(sources: dict[str, SourceState]) -> list[SourceState]:

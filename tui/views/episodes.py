@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from qraft.model import Verdict
+from tui.language import N_, t
 from tui.state.episodes import Episode
-from tui.state.session import Pane, Session
+from tui.state.mutes import ends_us
+from tui.state.pages import Pane
+from tui.state.session import Session
 from tui.state.verdicts import Delivery, Mark
+from tui.views.sentence import sentence
 from tui.views.text import (
     KIND_GLYPH,
     KIND_SHORT,
@@ -27,15 +31,17 @@ from tui.views.text import (
     quantity,
     rule,
     score,
+    span_seconds,
     width_of,
 )
 
 VERDICT_WORD: dict[Verdict, str] = {
-    "confirmed": "CONFIRMED",
-    "false_positive": "FALSE POS",
-    "expected": "EXPECTED",
-    "new_normal": "NORMAL",
+    "confirmed": N_("CONFIRMED"),
+    "false_positive": N_("FALSE POS"),
+    "expected": N_("EXPECTED"),
+    "new_normal": N_("NORMAL"),
 }
+"""Words of the verdicts in force, to be shown through ``t``."""
 VERDICT_TONE: dict[Verdict, Tone] = {"confirmed": "good", "false_positive": "dim", "expected": "dim", "new_normal": "dim"}
 
 
@@ -71,17 +77,27 @@ def columns(width: int) -> Columns:
 def title(session: Session, now_us: int, width: int, *, active: bool) -> Line:
     """The rule above the list: how many, what is filtered, how it is sorted."""
     tone: Tone = "title" if active else "strong"
-    left: list[Span] = [("▸ " if active else " ", tone), ("2 EPISODES", tone)]
+    left: list[Span] = [("▸ " if active else " ", tone), (t("2 EPISODES"), tone)]
     if session.filter:
-        left += [(f" {count(len(session.rows))} of {count(session.total)} ", "text"), (f"/{session.filter.text}", "accent")]
-    elif session.total:
-        left += [(f" {count(sum(session.open_of.values()))} open", "text"), (f" · {count(session.new)} new", "text")]
+        found = t(" {n} of {all} ", n=count(len(session.board.rows)), all=count(session.board.total))
+        left += [(found, "text"), (f"/{session.filter.text}", "accent")]
+    elif session.board.total:
+        left.append((t(" {n} open", n=count(sum(session.board.open_of.values()))), "text"))
+        left.append((t(" · {n} new", n=count(session.board.new)), "text"))
+    if session.board.hidden:
+        left.append((t(" · {n} muted", n=count(session.board.hidden)), "warn"))
+    if session.board.marked:
+        left.append((t(" · {n} marked", n=len(session.board.marked)), "warn"))
     left.append((" ", "rule"))
     right: list[Span] = []
-    if session.waiting and session.held(now_us):
-        right.append((f"order held · {session.waiting} waiting", "warn"))
+    if session.past is not None and session.past.problem:
+        right.append((clean(session.past.problem), "bad"))
+    elif session.past is not None and session.past.total > session.board.total:
+        right.append((t("the newest {n} of {all}", n=count(session.board.total), all=count(session.past.total)), "warn"))
+    elif session.board.waiting and session.held(now_us):
+        right.append((t("order held · {n} waiting", n=session.board.waiting), "warn"))
     elif width >= 76:
-        right.append((f"s sort: {session.sort_name(Pane.EPISODES)}", "dim"))
+        right.append((t("s sort: {name}", name=session.sort_name(Pane.EPISODES)), "dim"))
     return rule(left, right, width)
 
 
@@ -89,28 +105,28 @@ def header(width: int) -> Line:
     """Names of the columns."""
     c = columns(width)
     cells = [
-        "   " + fit("LAST", c.last),
-        fit("KIND", c.kind),
-        fit("SOURCE", c.name),
-        fit("WHAT CHANGED", c.what),
-        fit("N", c.n, right=True),
-        fit("CONF", 4 + c.bar),
-        fit("DETECTOR", c.detector),
-        fit("STATE", c.state),
+        "   " + fit(t("LAST"), c.last),
+        fit(t("KIND"), c.kind),
+        fit(t("SOURCE"), c.name),
+        fit(t("WHAT CHANGED"), c.what),
+        fit(t("N"), c.n, right=True),
+        fit(t("CONF"), 4 + c.bar),
+        fit(t("DETECTOR"), c.detector),
+        fit(t("STATE"), c.state),
     ]
     return clip([(" ".join(cell for cell in cells if cell), "dim")], width)
 
 
-def row(session: Session, episode: Episode, width: int) -> Line:
-    """One episode, after the cursor's column."""
+def row(session: Session, episode: Episode, width: int, *, stored: bool = False) -> Line:
+    """One episode, after the cursor's column. ``stored`` ones are none the paler for being over."""
     c = columns(width)
     tone = KIND_TONE[episode.type]
-    calm: Tone = "text" if session.store.is_open(episode, session.view_us) else "dim"
+    calm: Tone = "text" if stored or session.view.is_open(episode) else "dim"
     word = KIND_WORD if c.kind >= 7 else KIND_SHORT
     spans: list[Span] = [
         (KIND_GLYPH[episode.type] + " ", tone),
-        (fit(clock(episode.last_us, session.view_us, c.last), c.last) + " ", calm),
-        (fit(word[episode.type], c.kind) + " ", tone),
+        (fit(clock(episode.last_us, session.view.at_us, c.last), c.last) + " ", calm),
+        (fit(t(word[episode.type]), c.kind) + " ", tone),
         (fit_middle(clean(episode.name), c.name) + " ", "strong" if calm == "text" else "text"),
     ]
     if c.what:
@@ -120,7 +136,12 @@ def row(session: Session, episode: Episode, width: int) -> Line:
     spans.append((bar(episode.confidence, c.bar) + " ", tone))
     if c.detector:
         spans.append((fit(clean(episode.detector), c.detector) + " ", "dim"))
-    spans += state(session.store.mark(episode), session.judge.user, c.state)
+    muted = session.store.mutes.covers(episode.source, episode.entity, episode.type, episode.detector, session.view.at_us)
+    if muted is not None:
+        left = span_seconds(max(0, ends_us(muted) - session.view.at_us) / 1e6)
+        spans.append((fit(t("MUTED {span}", span=left), c.state), "dim"))
+    else:
+        spans += state(session.mark(episode), session.judge.user, c.state)
     return clip(spans, width - 1)
 
 
@@ -132,10 +153,10 @@ def _n(number: int, width: int) -> str:
 def what(episode: Episode, width: int) -> str:
     """What happened in a few words: the first field with its values before and after, else the sentence."""
     if not episode.peak.contributors:
-        return clean(episode.peak.summary)
+        return sentence(episode.peak)
     first = episode.peak.contributors[0]
     if first.after is None:
-        return clean(episode.peak.summary or first.field)
+        return sentence(episode.peak) or clean(first.field)
     name = clean(first.field)
     before = brief(first.before) if first.before is not None else ""
     values = f"{before} → {brief(first.after)}".lstrip()
@@ -147,14 +168,16 @@ def what(episode: Episode, width: int) -> str:
 
 def state(mark: Mark, user: str, width: int) -> list[Span]:
     """The verdict that stands, whose it is, and how far it got."""
-    spans: list[Span] = [(VERDICT_WORD[mark.verdict], VERDICT_TONE[mark.verdict]) if mark.verdict else ("NEW", "accent")]
+    spans: list[Span] = [
+        (t(VERDICT_WORD[mark.verdict]), VERDICT_TONE[mark.verdict]) if mark.verdict else (t("NEW"), "accent")
+    ]
     wide = width >= 18
     if mark.delivery is Delivery.UNSENT:
-        spans.append((" ◌ unsent" if wide else " ◌", "warn"))
+        spans.append((t(" ◌ unsent") if wide else " ◌", "warn"))
     elif mark.delivery is Delivery.REFUSED:
-        spans.append((" ! refused" if wide else " !", "bad"))
+        spans.append((t(" ! refused") if wide else " !", "bad"))
     elif mark.feedback is not None and mark.feedback.user == user:
-        spans.append((" ● stored" if wide else " ●", "good"))
+        spans.append((t(" ● stored") if wide else " ●", "good"))
     elif mark.feedback is not None and mark.feedback.user:
         spans.append((f" @{clean(mark.feedback.user)}", "dim"))
     return list(clip(spans, width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.language import t
 from tui.state.session import Session
 from tui.views.text import Line, count, fit
 
@@ -10,5 +11,5 @@ def remark(session: Session, width: int) -> Line:
     """How many match, or why the filter cannot be read."""
     if session.filter_error:
         return ((fit(session.filter_error, width - 1, right=True), "bad"),)
-    shown = f"{count(len(session.rows))} of {count(session.total)} · enter keep · esc clear"
+    shown = t("{n} of {all} · enter keep · esc clear", n=count(len(session.board.rows)), all=count(session.board.total))
     return ((fit(shown, width - 1, right=True), "dim"),)

@@ -2,59 +2,64 @@
 
 from __future__ import annotations
 
-from tui.actions import ACTIONS, GROUPS
+from tui.actions import ACTIONS, GROUPS, Group
+from tui.keymap import Keymap, shown_all
+from tui.language import N_, t
 from tui.state.session import Session
 from tui.views.text import Line, Span, fit, width_of, wrap
 
-LEGEND: list[tuple[str, str]] = [
-    ("▲ anomaly   ≈ drift   ◆ cluster change", "kinds of patterns"),
-    ("● well / stored   ◌ not yet / unsent   ○ lost   ! failed", "states"),
-]
-FILTER_HELP = [
-    ("btc", "text anywhere: source, kind, field, sentence"),
-    ("!btc", "all but that; ! goes with every word"),
-    ("/btc|eth/", "regular expression"),
-    ("kind:drift,anomaly", "kind: drift, anomaly, cluster"),
-    ("src:bin*", "source or source/entity"),
-    ("field:cpu*", "a field that shares in it"),
-    ("det:drift", "detector"),
-    ("score>.7", "confidence; also <, >=, <=, ="),
-    ("n>=10", "patterns in the episode"),
-    ("age<5m", "event time before now: s, m, h, d"),
-    ("state:new,unsent", "new, confirmed, fp, expected, normal, unsent"),
-    ("by:ann", "who gave the verdict"),
-]
+LEGEND = (
+    N_("▲ anomaly   ≈ drift   ◆ cluster change"),
+    N_("● well / stored   ◌ not yet / unsent   ○ lost   ! failed"),
+)
+FILTER_HELP = (
+    ("btc", N_("text anywhere: source, kind, field, sentence")),
+    ("!btc", N_("all but that; ! goes with every word")),
+    ("/btc|eth/", N_("regular expression")),
+    ("kind:drift,anomaly", N_("kind: drift, anomaly, cluster")),
+    ("what:mean", N_("what was found: mean, variance, silence, …")),
+    ("src:bin*", N_("source or source/entity")),
+    ("field:cpu*", N_("a field that shares in it")),
+    ("det:drift", N_("detector")),
+    ("score>.7", N_("confidence; also <, >=, <=, =")),
+    ("n>=10", N_("patterns in the episode")),
+    ("age<5m", N_("event time before now: s, m, h, d")),
+    ("state:new,unsent", N_("new, confirmed, fp, expected, normal, unsent")),
+    ("by:ann", N_("who gave the verdict")),
+)
 
 
-def lines(session: Session, width: int) -> list[Line]:
+def lines(session: Session, keymap: Keymap, width: int) -> list[Line]:
     """The help in ``width`` cells: two columns where they fit."""
-    groups = [_group(group, session, width if width < 96 else (width - 4) // 2) for group in GROUPS]
-    filters = _pairs("FILTER", FILTER_HELP, width if width < 96 else (width - 4) // 2)
+    column = width if width < 96 else (width - 4) // 2
+    groups = [_group(group, session, keymap, column) for group in GROUPS]
+    filters = _filters(column)
     if width < 96:
         out: list[Line] = []
         for block in [*groups, filters]:
             out += [*block, ((" ", "text"),)]
     else:
         out = _two_columns([*groups, filters], (width - 4) // 2)
-    return [*out, *(((f"{glyphs}", "text"),) for glyphs, _ in LEGEND)]
+    return [*out, *(((t(glyphs), "text"),) for glyphs in LEGEND)]
 
 
-def _group(group: str, session: Session, width: int) -> list[Line]:
-    out: list[Line] = [((group.upper(), "title"),)]
+def _group(group: Group, session: Session, keymap: Keymap, width: int) -> list[Line]:
+    out: list[Line] = [((t(GROUPS[group]), "title"),)]
     for action in ACTIONS:
         if action.group != group:
             continue
         reason = session.reason(action.name)
-        said = wrap(f"{action.help}{f' (not now: {reason})' if reason else ''}", width - 15, 3)
-        for i, row in enumerate(said):
-            out.append(((fit(action.shown if i == 0 else "", 14) + " ", "key"), (row, "dim" if reason else "text")))
+        keys = shown_all(keymap[action.name]) or f":{action.name}"
+        text = t(action.help) + (" " + t("(not now: {reason})", reason=reason) if reason else "")
+        for i, row in enumerate(wrap(text, width - 15, 3)):
+            out.append(((fit(keys if i == 0 else "", 14) + " ", "key"), (row, "dim" if reason else "text")))
     return out
 
 
-def _pairs(head: str, pairs: list[tuple[str, str]], width: int) -> list[Line]:
-    out: list[Line] = [((head, "title"),)]
-    for left, right in pairs:
-        for i, row in enumerate(wrap(right, width - 23, 3)):
+def _filters(width: int) -> list[Line]:
+    out: list[Line] = [((t("FILTER"), "title"),)]
+    for left, right in FILTER_HELP:
+        for i, row in enumerate(wrap(t(right), width - 23, 3)):
             out.append(((fit(left if i == 0 else "", 22) + " ", "key"), (row, "text")))
     return out
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from qraft.model import SourceStats
-from tui.state.session import Pane, Session
+from tui.language import N_, t
+from tui.state.pages import Pane
+from tui.state.session import Session
 from tui.state.store import IDLE_US, SourceState
 from tui.views.sparkline import sparkline
 from tui.views.text import (
@@ -24,6 +26,16 @@ from tui.views.text import (
     span_seconds,
 )
 
+STATES: Final[dict[str, tuple[str, str, Tone]]] = {
+    "starting": ("◌", N_("starting"), "dim"),
+    "running": ("●", N_("running"), "good"),
+    "external": ("●", N_("external"), "good"),
+    "retrying": ("↻", N_("retrying"), "warn"),
+    "paused": ("‖", N_("paused"), "warn"),
+    "finished": ("✓", N_("finished"), "dim"),
+    "failed": ("!", N_("failed"), "bad"),
+}
+"""Glyph, word (to be shown through ``t``) and tone of each state a source says it is in."""
 SPARK_SECONDS = 60
 LOST_WIDTH = 6
 
@@ -58,55 +70,62 @@ def columns(width: int, *, lost: bool = False) -> Columns:
 
 def any_lost(session: Session) -> bool:
     """Whether any source shown has given up events, or misses some."""
-    return any(s.stats.dropped or s.stats.missing for s in session.sources)
+    return any(s.stats.dropped or s.stats.missing for s in session.board.sources)
 
 
 def title(session: Session, width: int, *, active: bool) -> Line:
     """The rule above the list."""
     tone: Tone = "title" if active else "strong"
-    left: list[Span] = [("▸ " if active else " ", tone), ("1 SOURCES", tone)]
-    if session.sources:
-        left.append((f" {len(session.sources)}", "text"))
-    troubled = sum(s.stats.state in ("failed", "retrying") for s in session.sources)
+    left: list[Span] = [("▸ " if active else " ", tone), (t("1 SOURCES"), tone)]
+    if session.board.sources:
+        left.append((f" {len(session.board.sources)}", "text"))
+    troubled = sum(s.stats.state in ("failed", "retrying") for s in session.board.sources)
     if troubled:
-        left.append((f" · {troubled} in trouble", "bad"))
-    dropped, missing = (sum(getattr(s.stats, name) for s in session.sources) for name in ("dropped", "missing"))
+        left.append((t(" · {n} in trouble", n=troubled), "bad"))
+    dropped, missing = (sum(getattr(s.stats, name) for s in session.board.sources) for name in ("dropped", "missing"))
     if dropped:
-        left.append((f" · {quantity(dropped)} dropped", "bad"))
+        left.append((t(" · {n} dropped", n=quantity(dropped)), "bad"))
     if missing:
-        left.append((f" · {quantity(missing)} missing", "warn"))
+        left.append((t(" · {n} missing", n=quantity(missing)), "warn"))
     left.append((" ", "rule"))
-    return rule(left, [(f"s sort: {session.sort_name(Pane.SOURCES)}", "dim")] if active and width >= 40 else [], width)
+    order = t("s sort: {name}", name=session.sort_name(Pane.SOURCES))
+    return rule(left, [(order, "dim")] if active and width >= 40 else [], width)
 
 
-def header(width: int, *, lost: bool = False) -> Line:
+def header(session: Session, width: int, *, lost: bool = False) -> Line:
     """Names of the columns."""
     c = columns(width, lost=lost)
     cells = [
-        "   " + fit("SOURCE", c.name),
-        fit("STATE", c.state),
-        fit("EV/S", c.rate, right=True),
-        fit("LAG", c.lag, right=True),
-        fit("SCORE", c.score, right=True),
-        fit("OPEN", c.open, right=True),
-        fit("LOST", c.lost, right=True),
-        fit("LAST 60 S", c.spark),
+        "   " + fit(t("SOURCE"), c.name),
+        fit(t("STATE"), c.state),
+        fit(t("EV/S"), c.rate, right=True),
+        fit(t("LAG"), c.lag, right=True),
+        fit(t("SCORE"), c.score, right=True),
+        fit(t("OPEN"), c.open, right=True),
+        fit(t("LOST"), c.lost, right=True),
+        fit(t("LAST 60 S") if session.past is None else t("WINDOW"), c.spark),
     ]
     return clip([(" ".join(cell for cell in cells if cell), "dim")], width)
+
+
+def shown_state(session: Session, source: SourceState, now_us: int) -> tuple[str, str, Tone, bool]:
+    """Glyph, word and tone of a source, and whether its numbers are of the time of the picture."""
+    if session.past is not None:
+        return "«", t("past"), "accent", True
+    engine = session.store.engines.get(source.engine)
+    if engine is None or engine.silent(now_us) or not session.store.link.up:
+        span = span_seconds((now_us - engine.heard_us) / 1e6) if engine is not None else ""
+        return "○", t("stale {span}", span=span).rstrip(), "warn", False
+    return *state(source, session.view.at_us), True
 
 
 def row(session: Session, source: SourceState, width: int, now_us: int, *, lost: bool = False) -> Line:
     """One source, after the cursor's column."""
     c = columns(width, lost=lost)
     stats = source.stats
-    engine = session.store.engines.get(source.engine)
-    stale = engine is None or engine.silent(now_us) or not session.store.link.up
-    glyph, word, tone = state(source, session.view_us)
-    if stale and engine is not None:
-        glyph, word, tone = "○", f"stale {span_seconds((now_us - engine.heard_us) / 1e6)}", "warn"
-    known = not stale
+    glyph, word, tone, known = shown_state(session, source, now_us)
     calm: Tone = "text" if known else "dim"
-    opened = session.open_of.get(stats.source, 0)
+    opened = session.board.open_of.get(stats.source, 0)
     spans: list[Span] = [
         (glyph + " ", tone),
         (fit_middle(clean(stats.source), c.name) + " ", "strong" if known else "dim"),
@@ -116,7 +135,7 @@ def row(session: Session, source: SourceState, width: int, now_us: int, *, lost:
     if c.lag:
         spans.append(
             (
-                fit(duration(stats.lag_seconds) if known else "—", c.lag, right=True) + " ",
+                fit(duration(stats.lag_seconds) if known and session.past is None else "—", c.lag, right=True) + " ",
                 _lag_tone(stats) if known else "dim",
             )
         )
@@ -125,7 +144,7 @@ def row(session: Session, source: SourceState, width: int, now_us: int, *, lost:
     if c.lost:
         spans.append(_lost(stats, c.lost))
     if c.spark:
-        spans.append((sparkline(source.rates(session.view_us, SPARK_SECONDS), c.spark), "spark" if known else "dim"))
+        spans.append((sparkline(source.rates(session.view.at_us, SPARK_SECONDS), c.spark), "spark" if known else "dim"))
     return clip(spans, width - 1)
 
 
@@ -140,25 +159,15 @@ def _lag_tone(stats: SourceStats) -> Tone:
     return "bad" if stats.lag_seconds >= 60 else "warn" if stats.lag_seconds >= 5 else "text"
 
 
-def state(source: SourceState, view_us: int) -> tuple[str, str, Tone]:  # noqa: PLR0911 - one return a state
+def state(source: SourceState, view_us: int) -> tuple[str, str, Tone]:
     """Glyph, word and tone of a source's state at ``view_us``, the time of the picture."""
     stats = source.stats
-    match stats.state:
-        case "failed":
-            return "!", "failed", "bad"
-        case "retrying":
-            return "↻", "retrying", "warn"
-        case "paused":
-            return "‖", "paused", "warn"
-        case "finished":
-            return "✓", "finished", "dim"
-        case "starting":
-            return "◌", "starting", "dim"
-        case _:
-            if stats.processed and stats.warm < 1:
-                return "◐", f"warm {int(stats.warm * 100)}%", "accent"
-            if view_us - source.changed_us > IDLE_US and (stats.processed or stats.state != "external"):
-                return "○", f"idle {span_seconds((view_us - source.changed_us) / 1e6)}", "dim"
-            if stats.state == "external":
-                return ("●", "external", "good") if stats.processed else ("◌", "external", "dim")
-            return "●", "running", "good"
+    glyph, word, tone = STATES[stats.state]
+    if stats.state in ("running", "external"):
+        if stats.processed and stats.warm < 1:
+            return "◐", t("warm {share}%", share=int(stats.warm * 100)), "accent"
+        if view_us - source.changed_us > IDLE_US and (stats.processed or stats.state != "external"):
+            return "○", t("idle {span}", span=span_seconds((view_us - source.changed_us) / 1e6)), "dim"
+        if stats.state == "external" and not stats.processed:
+            return "◌", t(word), "dim"
+    return glyph, t(word), tone

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Literal, get_args
 
 from rich.cells import cell_len, set_cell_size
 
 from qraft.model import PatternType
+from tui.language import N_, t
+from tui.state.zone import zone
 
 Tone = Literal[
     "text",
@@ -34,16 +36,23 @@ Line = tuple[Span, ...]
 TONES: Final[tuple[Tone, ...]] = get_args(Tone)
 KIND_TONE: Final[dict[PatternType, Tone]] = {"drift": "drift", "anomaly": "anomaly", "cluster_change": "cluster"}
 KIND_GLYPH: Final[dict[PatternType, str]] = {"drift": "≈", "anomaly": "▲", "cluster_change": "◆"}
-KIND_WORD: Final[dict[PatternType, str]] = {"drift": "DRIFT", "anomaly": "ANOMALY", "cluster_change": "CLUSTER"}
-KIND_SHORT: Final[dict[PatternType, str]] = {"drift": "DRIFT", "anomaly": "ANOM", "cluster_change": "CLUST"}
+KIND_WORD: Final[dict[PatternType, str]] = {
+    "drift": N_("DRIFT"),
+    "anomaly": N_("ANOMALY"),
+    "cluster_change": N_("CLUSTER"),
+}
+KIND_SHORT: Final[dict[PatternType, str]] = {"drift": N_("DRIFT"), "anomaly": N_("ANOM"), "cluster_change": N_("CLUST")}
+"""Words of a pattern's type, to be shown through ``t``."""
 
+_CLOSING: Final = "，。、；：！？）”’》…·"
+_OPENING: Final = "（“‘《"
 _ASCII: Final = str.maketrans(
     {
         "≈": "D", "▲": "A", "◆": "C", "●": "*", "○": "o", "◌": "o", "◐": "%", "■": "#", "↻": "r", "‖": "=", "✓": "v",
         "─": "-", "│": "|", "┬": "+", "┴": "+", "├": "+", "┤": "+", "┊": ":", "╌": "-", "▌": ">", "▸": ">", "┄": "-",
         "…": "~", "·": ".", "—": "-", "–": "-", "→": ">", "↑": "^", "↓": "v", "↵": "<", "×": "x", "≥": ">", "µ": "u",
         "▁": "_", "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "%", "█": "#", "━": "=", "╸": "-", "σ": "s",
-        "»": ">",
+        "»": ">", "«": "<",
     }
 )  # fmt: skip
 
@@ -90,10 +99,13 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 def fit_middle(text: str, width: int) -> str:
     """As ``fit``, but a text too long loses its middle: both ends of a name tell it from others."""
-    if width < 8 or not text.isascii() or len(text) <= width:
+    size = len(text) if text.isascii() else cell_len(text)
+    if width < 8 or size <= width:
         return fit(text, width)
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+    tail = text[-((width - 1) // 2) :]
+    while (end := cell_len(tail)) > (width - 1) // 2:
+        tail = tail[1:]
+    return f"{set_cell_size(text, width - 1 - end)}…{tail}"
 
 
 def clip(line: Iterable[Span], width: int) -> Line:
@@ -132,18 +144,42 @@ def rule(left: Iterable[Span], right: Iterable[Span], width: int) -> Line:
     return (("─", "rule"), *start, ("─" * fill, "rule"), *closing)
 
 
+def centre(text: str, width: int) -> str:
+    """Text in the middle of ``width`` cells; a text too long stays as it is."""
+    return text.center(width - (cell_len(text) - len(text)))
+
+
 def wrap(text: str, width: int, lines: int) -> list[str]:
-    """Text broken at spaces into at most ``lines`` lines of ``width`` cells."""
+    """Text broken at spaces, and between wide characters, into at most ``lines`` lines of ``width`` cells."""
     out: list[str] = []
-    rest = text.split()
+    rest = _pieces(text)
     while rest and len(out) < lines:
         if len(out) == lines - 1:
-            out.append(fit(" ".join(rest), width).rstrip())
+            out.append(fit("".join(rest).lstrip(), width).rstrip())
             break
-        row = rest.pop(0)
-        while rest and cell_len(row) + 1 + cell_len(rest[0]) <= width:
-            row += " " + rest.pop(0)
+        row = rest.pop(0).lstrip()
+        while rest and cell_len(row) + cell_len(rest[0]) <= width:
+            row += rest.pop(0)
         out.append(fit(row, width).rstrip())
+    return out
+
+
+def _pieces(text: str) -> list[str]:
+    """What a line may not break, with the space before it. Chinese breaks anywhere but before a closing sign."""
+    words = text.split()
+    if text.isascii():
+        return [f" {word}" for word in words]
+    out: list[str] = []
+    for word in words:
+        out.append(" ")
+        wide = True
+        for char in word:
+            was, wide = wide, cell_len(char) == 2
+            joins = char in _CLOSING or cell_len(char) == 0
+            if out[-1] == " " or joins or out[-1][-1] in _OPENING or not (was or wide):
+                out[-1] += char
+            else:
+                out.append(char)
     return out
 
 
@@ -203,7 +239,7 @@ def change(before: float | None, after: float | None) -> str:
         return ""
     difference = after - before
     if difference == 0:
-        return "same"
+        return t("same")
     sign = "+" if difference >= 0 else ""
     if abs(before) < 1e-12 or before * after < 0:
         return sign + value(difference)
@@ -247,9 +283,9 @@ def span_seconds(seconds: float) -> str:
 
 
 def moment(time_us: int) -> datetime | None:
-    """UTC microseconds as a date; None outside the years 1 to 9999."""
+    """UTC microseconds as a date in the zone in use; None outside the years 1 to 9999."""
     try:
-        return datetime.fromtimestamp(time_us // 1_000_000, UTC)
+        return datetime.fromtimestamp(time_us // 1_000_000, zone())
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -262,7 +298,7 @@ def clock(time_us: int, now_us: int, width: int = 8) -> str:
     if now is not None and when.date() == now.date():
         return f"{when:%H:%M:%S}"
     if now is not None and when.year == now.year:
-        return f"{when:%m-%d %H:%M}" if width >= 11 else f"{when:%d %b}"
+        return f"{when:%m-%d %H:%M}" if width >= 11 else when.strftime(t("%d %b"))
     return f"{when:%Y-%m-%d}" if width >= 10 else f"{when:%y-%m-%d}"
 
 

@@ -1,49 +1,53 @@
-"""The base of every widget here: lines of toned text, of which only those that changed are painted again."""
+"""The base of every widget here: lines of toned text, of which only what changed is painted again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.segment import Segment
-from rich.style import Style
+from textual.filter import LineFilter
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.views.text import TONES, Line, Tone, ascii_line, plain
+from tui import theme
+from tui.views.text import Line, ascii_line, plain
+from tui.widgets.strips import changed_part, strip_of
 
-CURSOR = "cursor"
+MAX_STRIPS = 256
+"""Drawn lines kept: rows that moved are not drawn again."""
 
 
 class LineView(Widget):
     """Shows what ``show`` is given, from its upper left corner on; lines beyond its size are cut."""
-
-    COMPONENT_CLASSES = {f"tone-{tone}" for tone in TONES} | {CURSOR}
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
         self._ascii = ascii_only
         self._lines: list[Line] = []
         self._cursor_y = -1
-        self._tones: dict[tuple[Tone, bool], Style] = {}
+        self._strips: dict[tuple[Line, bool], Strip] = {}
+        self._drawn_for: tuple[str, int] = ("", 0)
 
     def show(self, lines: Sequence[Line], cursor_y: int = -1) -> int:
         """Takes the lines to show; ``cursor_y`` is the one to highlight. Returns how many are painted again."""
         fresh = [ascii_line(line) for line in lines] if self._ascii else list(lines)
-        count = max(len(fresh), len(self._lines))
-        changed = [
-            y
-            for y in range(count)
-            if y >= len(fresh)
-            or y >= len(self._lines)
-            or fresh[y] != self._lines[y]
-            or (y in (cursor_y, self._cursor_y) and cursor_y != self._cursor_y)
-        ]
+        old, old_cursor = self._lines, self._cursor_y
         self._lines, self._cursor_y = fresh, cursor_y
-        width = self.size.width
-        if changed and width:
-            self.refresh(*(Region(0, y, width, 1) for y in changed if y < self.size.height))
-        return len(changed)
+        width, height = self.size
+        regions = []
+        changed = 0
+        for y in range(max(len(fresh), len(old))):
+            whole = y >= len(fresh) or y >= len(old) or (cursor_y != old_cursor and y in (cursor_y, old_cursor))
+            if not whole and fresh[y] == old[y]:
+                continue
+            changed += 1
+            if y < height and width:
+                left, right = (0, width) if whole else changed_part(old[y], fresh[y], width)
+                if left < right:
+                    regions.append(Region(left, y, right - left, 1))
+        if regions:
+            self.refresh(*regions)
+        return changed
 
     @property
     def text(self) -> str:
@@ -52,24 +56,25 @@ class LineView(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One line as Textual wants it."""
-        width = self.size.width
-        cursor = y == self._cursor_y
-        base = self._style("text", cursor=cursor)
-        if y >= len(self._lines):
-            return Strip.blank(width, base)
-        strip = Strip([Segment(text, self._style(tone, cursor=cursor)) for text, tone in self._lines[y] if text])
-        return strip.crop_extend(0, width, base)
+        name, width = self._theme, self.size.width
+        if (name, width) != self._drawn_for or len(self._strips) > MAX_STRIPS:
+            self._strips.clear()
+            self._drawn_for = name, width
+        line = self._lines[y] if y < len(self._lines) else ()
+        key = line, y == self._cursor_y
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = strip_of(line, width, theme.styles(name), cursor=key[1])
+            self._strips[key] = strip
+        return strip
 
-    def notify_style_update(self) -> None:
-        """Forgets the styles of a theme that was left."""
-        self._tones.clear()
-        super().notify_style_update()
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """None: what the theme says is painted as it is, so that a strip is worked on once."""
+        return ()
 
-    def _style(self, tone: Tone, *, cursor: bool) -> Style:
-        style = self._tones.get((tone, cursor))
-        if style is None:
-            style = self.get_component_rich_style(f"tone-{tone}")
-            if cursor:
-                style += self.get_component_rich_style(CURSOR, partial=True)
-            self._tones[tone, cursor] = style
-        return style
+    @property
+    def _theme(self) -> str:
+        name = self.app.theme
+        if name in theme.NAMES:
+            return name
+        return "mono" if self.app.no_color else theme.DEFAULT

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import events
+
 from tui.views.text import Line
 from tui.widgets.line_view import LineView
+
+WHEEL_LINES = 3
 
 
 class TextPane(LineView):
@@ -28,6 +32,16 @@ class TextPane(LineView):
         """Moves the body by so many lines."""
         self._first = max(0, self._first + steps)
         self.show_body(self._head, self._body)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scrolls down; comes only where the mouse is on."""
+        event.stop()
+        self.scroll_lines(WHEEL_LINES)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scrolls up."""
+        event.stop()
+        self.scroll_lines(-WHEEL_LINES)
 
     def scroll_top(self) -> None:
         """Shows the body from its first line."""

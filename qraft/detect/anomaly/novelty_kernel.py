@@ -311,6 +311,7 @@ def _field(state: Floats, memory: Singles, value: float, second: float, told: Fl
     unit = state[_UNIT]
     x = 0.0 if unit == 0.0 else min(max(gap / unit, -_LARGEST), _LARGEST)
     _measure(state, x)
+    told[OUT_EXPECTED] = state[_MEAN] if row > 0.0 else x  # as long as no window is remembered
     told[OUT_INDEPENDENCE] = _independence(state, x)
     state[_VALUES + int(row) % _RING] = x
     total = 0.0

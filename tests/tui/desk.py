@@ -1,0 +1,106 @@
+"""The whole interface with nothing behind it but what a test puts into its inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from qraft.model import EngineStats, Feedback, Pattern, SourceStats, us_from_iso
+from tui.app import QraftApp
+from tui.feed.fake import FakeFeed, World
+from tui.history.fake import FakeHistory
+from tui.keymap import resolve
+from tui.screens.main import MainScreen
+from tui.state.inbox import Past
+from tui.state.journal import Journal
+from tui.state.session import Session
+from tui.widgets.line_view import LineView
+from tui.wiring import Wiring
+
+NOW_US = us_from_iso("2026-11-22T14:00:00Z")
+SECOND = 1_000_000
+
+
+class Desk:
+    """An application whose clock is ``now_us``. What would go to the terminal besides the picture lands in ``written``."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ascii_only: bool = False,
+        keys: Mapping[str, str | Sequence[str]] | None = None,
+        past: list[Past] | None = None,
+        theme_name: str = "",
+        history: FakeHistory | None = None,
+    ) -> None:
+        self.now_us = NOW_US
+        self.folder = folder
+        self.written: list[str] = []
+        self.history = history or FakeHistory(past, now_us=NOW_US)
+        self.wiring = Wiring(FakeFeed(World(), rate=0), self.history, data_dir=folder, user="me")
+        outside = self.wiring.outside(
+            engine="main", nats_url="nats://nowhere:4222", now_us=lambda: self.now_us, keymap=resolve(keys or {})
+        )
+        self.app = QraftApp(self.wiring.session, outside, ascii_only=ascii_only, theme_name=theme_name)
+        self.app.output.write = self.written.append  # type: ignore[method-assign]  # a test has no terminal to write to
+
+    @property
+    def session(self) -> Session:
+        """What the operator sees and does."""
+        return self.wiring.session
+
+    @property
+    def main(self) -> MainScreen:
+        """The screen that holds everything."""
+        return self.app.main
+
+    def text(self, *names: str) -> str:
+        """What the visible views of the screen in front show, or only those of these ids."""
+        views = self.app.screen.query(LineView)
+        return "\n".join(v.text for v in views if v.region.area and (not names or v.id in names))
+
+    async def fold(self, pilot: Pilot[int], *patterns: Pattern, link: bool | None = None) -> None:
+        """Patterns and a word of the engine arrive, and the connection comes or goes; then a frame."""
+        if link is not None:
+            self.wiring.inbox.link(link)
+        self.wiring.inbox.patterns(list(patterns))
+        source = SourceStats(source="host", state="running", rate=3.0, read=10, processed=10, warm=1.0)
+        self.wiring.inbox.stats(EngineStats(engine="main", timestamp="", state="running", rate=3.0, sources=[source]))
+        await self.tick(pilot)
+
+    async def tick(self, pilot: Pilot[int]) -> None:
+        """One frame."""
+        self.main.tick()
+        await pilot.pause()
+        await pilot.pause()
+
+    async def press(self, pilot: Pilot[int], *keys: str) -> None:
+        """Keys, and what follows from them."""
+        await pilot.press(*keys)
+        await pilot.pause()
+        await pilot.pause()
+
+    async def answered(self, pilot: Pilot[int]) -> None:
+        """All questions to the database are asked and answered, and the answers are painted."""
+        await self.tick(pilot)
+        await self.app.workers.wait_for_complete([w for w in self.app.workers if w.group not in ("cost",)])
+        await self.tick(pilot)
+
+    async def command(self, pilot: Pilot[int], text: str) -> None:
+        """A command line."""
+        await self.press(pilot, "colon")
+        await self.type(pilot, text)
+        await self.press(pilot, "enter")
+
+    async def type(self, pilot: Pilot[int], text: str) -> None:
+        """Text, key by key."""
+        from textual.keys import _character_to_key
+
+        await self.press(pilot, *(_character_to_key(c) for c in text))
+
+    def unsent(self) -> list[Feedback]:
+        """What waits in the journal."""
+        return Journal(self.folder / "unsent").unsent()

@@ -1,0 +1,38 @@
+"""What the screens need from around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tui.history.base import History
+from tui.keymap import Keymap, resolve
+from tui.state.inbox import Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Doors out of the interface.
+
+    Attributes:
+        inbox: filled by feed, outbox and backfill.
+        history: answers questions about what is stored.
+        connected: called when NATS came (back), with the time since which something may be missing, 0 for none.
+        now_us: wall time, UTC microseconds.
+        engine: name of the engine that is watched.
+        nats_url: where it is sought.
+        clickhouse_url: where the history is.
+        data_dir: folder for what is written on this machine: unsent verdicts, saved filters, exports.
+        keymap: the keys of every action.
+    """
+
+    inbox: Inbox
+    history: History
+    connected: Callable[[int], None]
+    now_us: Callable[[], int]
+    engine: str
+    nats_url: str
+    clickhouse_url: str = ""
+    data_dir: Path = field(default_factory=Path)
+    keymap: Keymap = field(default_factory=lambda: resolve({}))

@@ -1,0 +1,62 @@
+"""Why an action can do nothing now, as a sentence; the help, the key bar and a refused key all say the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.actions import BY_NAME
+from tui.language import t
+from tui.state.labels import JUDGES, VERDICT_WORD
+from tui.state.pages import Page, Pane
+
+if TYPE_CHECKING:
+    from tui.state.session import Session
+
+_AIMED = frozenset({*JUDGES, "mute", "note", "copy_id", "copy_json"})
+_MARKS = frozenset({"mark", "range", "next_new", "previous_new", "export", "muted"})
+
+
+def reason(session: Session, action: str) -> str:  # noqa: PLR0911, PLR0912 - one return a reason
+    """Why an action can do nothing now; empty when it can."""
+    known = BY_NAME[action]
+    page = session.page
+    if page not in known.pages:
+        names = ", ".join(p.name for p in Page if p in known.pages)
+        return t("not on this screen; it works on {screens}", screens=names)
+    on_sources = page is Page.SOURCES or (page is Page.LIVE and session.pane is Pane.SOURCES)
+    if action in _AIMED and page is not Page.FEEDBACK:
+        if on_sources:
+            return t("this is done at an episode: press 2 first") if page is Page.LIVE else t("this is done at an episode")
+        if not session.targets:
+            return t("there is no episode yet")
+    if action in JUDGES and len(session.targets) == 1:
+        own = session.labels.own(session.targets[0])
+        if own is not None and own.verdict == JUDGES[action]:
+            return t("you called it {verdict} already; u takes it back", verdict=t(VERDICT_WORD[JUDGES[action]]))
+    if action in _MARKS and on_sources:
+        return t("this is done in the list of episodes: press 2 first")
+    if action in _MARKS and not session.listed.rows and action != "muted":
+        return t("there is no episode yet")
+    if action == "undo" and page is not Page.FEEDBACK and not (session.judge.can_undo or _judged(session)):
+        return t("you said nothing that could be taken back")
+    if action == "redo" and not session.judge.can_redo:
+        return t("nothing was taken back")
+    if action in ("sort", "reverse") and page is Page.LIVE and session.pane is Pane.DETAIL:
+        return t("the detail has no order: press 1 or 2 first")
+    if action == "enter" and page is Page.EPISODE and session.story.alike is None:
+        return t("this is as deep as it goes; esc goes back")
+    if action == "enter" and on_sources and session.board.selected_source is None:
+        return t("there is no source yet")
+    if action == "enter" and not on_sources and page in (Page.LIVE, Page.HISTORY) and session.selected is None:
+        return t("there is no episode yet")
+    if action == "step" and session.frozen is None:
+        return t("the picture is not frozen; space freezes it")
+    if action == "freeze" and session.past is not None:
+        return t("the past stands still; press } to go back to the present")
+    if action in ("later", "now") and session.past is None:
+        return t("this is the present already")
+    return ""
+
+
+def _judged(session: Session) -> bool:
+    return session.selected is not None and session.labels.own(session.selected) is not None

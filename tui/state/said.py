@@ -1,0 +1,116 @@
+"""The FEEDBACK screen: the mutes that hold, and what operators said, stored and just now."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from qraft.model import Feedback
+from qraft.store import StoredLabel
+from tui.state.find import found
+from tui.state.mutes import Mutes
+
+MAX_HEARD = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that was said, or a mute that holds (``mute``)."""
+
+    label: StoredLabel
+    mute: bool = False
+
+    @property
+    def key(self) -> str:
+        """The row's key."""
+        return f"mute:{self.label.feedback.feedback_id}" if self.mute else self.label.feedback.feedback_id
+
+
+@dataclass(slots=True)
+class Said:
+    """Rows, newest first, below the mutes.
+
+    Attributes:
+        mine: only one's own.
+        asked_us: when the database was asked last.
+        more: where the next page begins; empty when there is none.
+    """
+
+    rows: list[Entry] = field(default_factory=list)
+    cursor: str = ""
+    mine: bool = False
+    asked_us: int = 0
+    loading: bool = False
+    problem: str = ""
+    more: str = ""
+    version: int = 0
+    _stored: OrderedDict[str, StoredLabel] = field(default_factory=OrderedDict)
+    _heard: OrderedDict[str, Feedback] = field(default_factory=OrderedDict)
+
+    def hear(self, feedback: Feedback) -> None:
+        """Takes what was just said, by whomever."""
+        self._heard[feedback.feedback_id] = feedback
+        self.version += 1
+        if len(self._heard) > MAX_HEARD:
+            self._heard.popitem(last=False)
+
+    def answer(self, labels: Sequence[StoredLabel], *, more: str, first: bool) -> None:
+        """Takes a page of the database's answer."""
+        if first:
+            self._stored = OrderedDict()
+        self._stored.update((label.feedback.feedback_id, label) for label in labels)
+        self.more, self.loading, self.problem = more, False, ""
+        self.version += 1
+
+    def fail(self, problem: str) -> None:
+        """Notes why there is no answer."""
+        self.loading, self.problem = False, problem
+
+    def frame(self, mutes: Mutes, user: str, text: str, now_us: int) -> None:
+        """Computes the rows."""
+        undone = {f.undoes for f in self._heard.values() if f.verdict == "undo"}
+        undone |= {label.feedback.undoes for label in self._stored.values() if label.feedback.verdict == "undo"}
+        labels = {i: _told(f) for i, f in self._heard.items()} | self._stored
+        told = [self._with(label, undone) for label in labels.values() if label.feedback.verdict != "undo"]
+        told.sort(key=lambda label: (label.feedback.timestamp, label.feedback.feedback_id), reverse=True)
+        entries = [Entry(labels.get(m.feedback_id) or _told(m), mute=True) for m in mutes.active(now_us)]
+        entries += [Entry(label) for label in told if not self.mine or label.feedback.user == user]
+        self.rows = [e for e in entries if not text or found(text, haystack(e.label))]
+        keys = [e.key for e in self.rows]
+        if keys and self.cursor not in keys:
+            self.cursor = keys[0]
+
+    @staticmethod
+    def _with(label: StoredLabel, undone: set[str]) -> StoredLabel:
+        if label.undone or label.feedback.feedback_id not in undone:
+            return label
+        values = (label.source, label.entity, label.type, label.detector, label.summary, label.cursor)
+        return StoredLabel(label.feedback, True, *values)
+
+    @property
+    def selected(self) -> Entry | None:
+        """The row under the cursor."""
+        return next((e for e in self.rows if e.key == self.cursor), None)
+
+    def move(self, steps: int) -> None:
+        """Moves the cursor."""
+        keys = [e.key for e in self.rows]
+        if keys:
+            index = keys.index(self.cursor) if self.cursor in keys else 0
+            self.cursor = keys[min(len(keys) - 1, max(0, index + steps))]
+
+    def near_end(self) -> bool:
+        """Whether the cursor is near the end of what is there, and there is more."""
+        return bool(self.more) and not self.loading and self.cursor in [e.key for e in self.rows[-20:]]
+
+
+def _told(feedback: Feedback) -> StoredLabel:
+    return StoredLabel(feedback, False, feedback.source, "", "", feedback.detector, "", "")
+
+
+def haystack(label: StoredLabel) -> str:
+    """What is searched in a row."""
+    f = label.feedback
+    place = f"{label.source}/{label.entity} {label.type} {label.detector}"
+    return f"{f.user} {f.verdict} {f.note} {place} {label.summary} {f.pattern_id}"

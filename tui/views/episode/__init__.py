@@ -1,0 +1,1 @@
+"""The EPISODE screen, pane by pane: pure functions from state to lines."""
