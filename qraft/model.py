@@ -36,8 +36,8 @@ NAMESPACE: Final = uuid.UUID("5b9f6b64-2f0e-5d0b-9a53-6f1f0f1a7c11")
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False, gc=False):
     """Base of every value on the wire: immutable, keyword-only, tolerant of keys added later.
 
-    None of them can stand in a cycle, so Python's garbage collector need not look at them (``gc=False``, which each class must
-    say for itself): observers hold ten thousands of them.
+    None of them can stand in a cycle, so Python's garbage collector need not look at them (``gc=False``, which each class
+    must say for itself): observers hold ten thousands of them.
     """
 
 

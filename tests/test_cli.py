@@ -24,7 +24,7 @@ HEAVY = (
 COMMANDS = (
     *("up", "engine", "tui", "api", "demo", "check", "replay"),
     *("ingest", "patterns", "sources", "status", "tap", "feedback", "doctor"),
-    *("experiments", "tune", "explain", "test"),
+    *("experiments", "tune", "explain", "test", "web", "keys"),
 )
 
 

@@ -1,4 +1,4 @@
-"""What the READMEs show exists: commands, options, configuration; and both languages show the same."""
+"""What the READMEs and the guide to the terminal show exists: commands, options, configuration; in both languages alike."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from qraft.config import parse
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "README.zh-CN.md")
+GUIDES = ("docs/terminal.md", "docs/zh-CN/terminal.md")
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -27,7 +28,7 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(found[1], comments=True) for line in lines if (found := re.search(r"(?:^|\| )qraft (.*)", line))]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *GUIDES])
 def test_every_command_shown_can_be_given(page: str) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
@@ -51,11 +52,12 @@ def test_every_configuration_shown_is_valid(page: str) -> None:
         assert parse(text).sources
 
 
-def test_both_languages_show_the_same() -> None:
+@pytest.mark.parametrize("pages", [PAGES, GUIDES])
+def test_both_languages_show_the_same(pages: tuple[str, str]) -> None:
     def bare(page: str) -> list[str]:
         return [re.sub(r" +#.*", "", text) for _, text in blocks(page)]
 
-    assert bare(PAGES[0]) == bare(PAGES[1])
+    assert bare(pages[0]) == bare(pages[1])
 
 
 def test_the_first_block_is_the_two_commands() -> None:

@@ -18,10 +18,12 @@ GROUPS: Final[dict[Group, str]] = {
     "screen": N_("SCREEN"),
 }
 EVERYWHERE: Final = frozenset(Page)
+LIVE: Final = frozenset({Page.LIVE})
 LISTS: Final = frozenset({Page.LIVE, Page.HISTORY})
 LABELLED: Final = LISTS | {Page.EPISODE}
 IN_FULL: Final = frozenset({Page.EPISODE})
 TIMED: Final = EVERYWHERE - {Page.PIPE}
+PANED: Final = frozenset({Page.LIVE, Page.EPISODE, Page.SOURCES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +139,20 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("F",),
         N_("filters…"),
         N_("flts"),
-        N_("recall a filter, or save this one under a name"),
+        N_("recall a saved filter, or save the one in force"),
         "find",
         0,
         LISTS,
         argument=N_("[NAME]"),
-        aliases=("save",),
+    ),
+    Action(
+        "save", (), N_("save filter"), N_("save"), N_("save the filter in force under a name"), "find", 0, LISTS, N_("NAME")
     ),
     Action("sort", ("s",), N_("sort"), N_("sort"), N_("sort by the next column"), "find", 9, LISTS | {Page.SOURCES}),
     Action("reverse", ("S",), N_("reverse"), N_("rev"), N_("turn the order round"), "find", 0, LISTS | {Page.SOURCES}),
     Action("next_new", ("n",), N_("next new"), N_("new"), N_("next episode without a verdict"), "find", 0, LISTS),
     Action("previous_new", ("N",), N_("new before"), N_("new"), N_("the one without a verdict before"), "find", 0, LISTS),
-    Action("muted", ("M",), N_("show muted"), N_("muted"), N_("show muted episodes, or hide them"), "find", 0, LISTS),
+    Action("muted", ("M",), N_("show muted"), N_("muted"), N_("show muted episodes, or hide them"), "find", 0, LIVE),
     Action("refresh", ("r",), N_("refresh"), N_("refr"), N_("ask the database again"), "find"),
     Action(
         "earlier", ("left_square_bracket",), N_("earlier"), N_("earl"), N_("half a window back in time"), "time", 10, TIMED
@@ -195,19 +199,55 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("bottom", ("G", "end"), N_("bottom"), N_("bot"), N_("last row"), "move"),
     Action("page_down", ("ctrl+d", "pagedown"), N_("page down"), N_("pgdn"), N_("one page down"), "move"),
     Action("page_up", ("ctrl+u", "pageup"), N_("page up"), N_("pgup"), N_("one page up"), "move"),
-    Action("enter", ("enter",), N_("open"), N_("open"), N_("go in: a source's episodes, an episode in full"), "move", 1),
+    Action(
+        "enter",
+        ("enter",),
+        N_("open"),
+        N_("open"),
+        N_("go in: a source's episodes, an episode in full"),
+        "move",
+        1,
+        EVERYWHERE - {Page.PIPE},
+    ),
     Action("back", ("escape",), N_("back"), N_("back"), N_("one level back: zoom, pane, marks, filter, screen"), "move", 16),
     Action("before", ("ctrl+o",), N_("view before"), N_("prev"), N_("to the screen shown before this one"), "move"),
-    Action("pane_1", ("1",), N_("pane 1"), "1", N_("first pane: sources on the LIVE screen"), "move"),
-    Action("pane_2", ("2",), N_("pane 2"), "2", N_("second pane: episodes on the LIVE screen"), "move"),
-    Action("pane_3", ("3",), N_("pane 3"), "3", N_("third pane: detail on the LIVE screen"), "move"),
+    Action("pane_1", ("1",), N_("pane 1"), "1", N_("first pane: sources on the LIVE screen"), "move", 0, PANED),
+    Action("pane_2", ("2",), N_("pane 2"), "2", N_("second pane: episodes on the LIVE screen"), "move", 0, PANED),
+    Action("pane_3", ("3",), N_("pane 3"), "3", N_("third pane: detail on the LIVE screen"), "move", 0, PANED),
     Action("pane_4", ("4",), N_("pane 4"), "4", N_("fourth pane: what was said, on the EPISODE screen"), "move", 0, IN_FULL),
     Action("pane_5", ("5",), N_("pane 5"), "5", N_("fifth pane: those like it, on the EPISODE screen"), "move", 0, IN_FULL),
-    Action("next_pane", ("tab",), N_("pane"), N_("pane"), N_("next pane"), "move", 15),
-    Action("previous_pane", ("shift+tab",), N_("pane before"), N_("prev"), N_("pane before"), "move"),
-    Action("zoom", ("z",), N_("zoom"), N_("zoom"), N_("give the pane the whole screen, or take it back"), "move"),
-    Action("copy_id", ("y",), N_("copy id"), N_("copy"), N_("copy the id under the cursor"), "take", 17),
-    Action("copy_json", ("Y",), N_("copy JSON"), N_("json"), N_("copy the pattern under the cursor as JSON"), "take"),
+    Action("next_pane", ("tab",), N_("pane"), N_("pane"), N_("next pane"), "move", 15, PANED | {Page.FEEDBACK}),
+    Action(
+        "previous_pane",
+        ("shift+tab",),
+        N_("pane before"),
+        N_("prev"),
+        N_("pane before"),
+        "move",
+        0,
+        PANED | {Page.FEEDBACK},
+    ),
+    Action("zoom", ("z",), N_("zoom"), N_("zoom"), N_("give the pane the whole screen, or take it back"), "move", 0, PANED),
+    Action(
+        "copy_id",
+        ("y",),
+        N_("copy id"),
+        N_("copy"),
+        N_("copy the id under the cursor"),
+        "take",
+        17,
+        LABELLED | {Page.FEEDBACK},
+    ),
+    Action(
+        "copy_json",
+        ("Y",),
+        N_("copy JSON"),
+        N_("json"),
+        N_("copy the pattern under the cursor as JSON"),
+        "take",
+        0,
+        LABELLED | {Page.FEEDBACK},
+    ),
     Action(
         "copy_sql",
         ("ctrl+y",),

@@ -42,7 +42,14 @@ class QraftApp(App[int]):
     ALLOW_SELECT = False
 
     def __init__(
-        self, session: Session, outside: Outside, *, remote: bool = False, ascii_only: bool = False, theme_name: str = ""
+        self,
+        session: Session,
+        outside: Outside,
+        *,
+        remote: bool = False,
+        ascii_only: bool = False,
+        theme_name: str = "",
+        fps: int = 4,
     ) -> None:
         chosen = theme.choose(theme_name, os.environ, theme.colors_of(os.environ))
         self.output = Output()
@@ -57,7 +64,7 @@ class QraftApp(App[int]):
         self.cost = Cost(lambda: process_usage(lambda: (self.output.bytes, self.output.waited)))
         self._outside = outside
         self._session = session
-        clock = FrameClock(remote=remote)
+        clock = FrameClock(remote=remote, most=fps)
         self.main = with_keys(outside.keymap)(session, outside, clock, self.cost, ascii_only=ascii_only)
 
     def on_mount(self) -> None:
@@ -119,7 +126,10 @@ def run(
     language: Language = "en",
     keys: Mapping[str, str | list[str]] | None = None,
     zone: ZoneName = "UTC",
+    fps: int = 4,
     mouse: bool = False,
+    place: str = "",
+    trouble: Callable[[], str] = lambda: "",
 ) -> int:
     """Shows the interface until the operator leaves; its exit status.
 
@@ -136,6 +146,9 @@ def run(
         language: of the interface.
         keys: by action, keys in place of its own.
         zone: in which times are shown at first.
+        place: what to call the place of the engine, where ``nats_url`` is only the near end of a tunnel.
+        trouble: why the way there is cut, empty as long as it is not.
+        fps: most pictures a second, 1 to 4.
         mouse: whether the mouse works; it is never needed, and takes away the terminal's own way to select text.
 
     Raises:
@@ -152,13 +165,16 @@ def run(
     keymap = resolve(keys or {})
     history = ClickHouseHistory(clickhouse_url, database=database, user=user, password=password)
     wiring = Wiring(NatsFeed(nats_url), history, data_dir=data_dir, user=login_name())
-    outside = wiring.outside(engine=engine, nats_url=nats_url, clickhouse_url=clickhouse_url, keymap=keymap)
+    outside = wiring.outside(
+        engine=engine, nats_url=nats_url, clickhouse_url=clickhouse_url, keymap=keymap, place=place, trouble=trouble
+    )
     app = QraftApp(
         wiring.session,
         outside,
         remote="SSH_CONNECTION" in os.environ,
         ascii_only=plain,
         theme_name=theme_name,
+        fps=fps,
     )
     in_browser = "TEXTUAL_DRIVER" in os.environ
     gc.collect()

@@ -23,6 +23,8 @@ class Outside:
         engine: name of the engine that is watched.
         nats_url: where it is sought.
         clickhouse_url: where the history is.
+        place: what to call the place of NATS in words to people; empty names ``nats_url``.
+        trouble: why the way there is cut, where somebody knows it.
         data_dir: folder for what is written on this machine: unsent verdicts, saved filters, exports.
         keymap: the keys of every action.
     """
@@ -34,5 +36,7 @@ class Outside:
     engine: str
     nats_url: str
     clickhouse_url: str = ""
+    place: str = ""
+    trouble: Callable[[], str] = lambda: ""
     data_dir: Path = field(default_factory=Path)
     keymap: Keymap = field(default_factory=lambda: resolve({}))

@@ -52,6 +52,8 @@ class Wiring:
         engine: str,
         nats_url: str,
         clickhouse_url: str = "",
+        place: str = "",
+        trouble: Callable[[], str] = lambda: "",
         now_us: Callable[[], int] = wall_us,
         keymap: Keymap | None = None,
     ) -> Outside:
@@ -64,6 +66,8 @@ class Wiring:
             engine=engine,
             nats_url=nats_url,
             clickhouse_url=clickhouse_url,
+            place=place,
+            trouble=trouble,
             data_dir=self.data_dir,
             keymap=keymap if keymap is not None else resolve({}),
         )

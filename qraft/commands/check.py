@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qraft.commands.common import DEFAULT_FILE, JsonOption, UserError
+from qraft.commands.keys import keymap_of
 from qraft.commands.output import print_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def check(
         raise UserError(f"there is no {path} in {Path.cwd()}; name a file: `qraft check FILE`")
     try:
         settings = load(path)
+        keymap_of(settings, path)
     except ConfigError as error:
         if as_json:
             problems = [{"file": p.file, "line": p.line, "key": p.key, "message": p.message} for p in error.problems]

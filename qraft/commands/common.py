@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +33,10 @@ class UserError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Where the servers of an instance are found; an address is empty when a command does not need it."""
+    """Where the servers of an instance are found; an address is empty when a command does not need it.
+
+    ``place`` names a machine that is reached through a tunnel, ``trouble`` says why that is cut.
+    """
 
     data_dir: Path
     nats_url: str
@@ -41,6 +45,8 @@ class Instance:
     user: str
     password: str
     engine: str
+    place: str = ""
+    trouble: Callable[[], str] = lambda: ""
 
 
 def config_file(config: Path | None) -> Path | None:

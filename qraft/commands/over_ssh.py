@@ -60,6 +60,8 @@ def instance_over_ssh(
                     user=settings.clickhouse.user,
                     password=password,
                     engine=run.engine,
+                    place=str(there),
+                    trouble=lambda: tunnel.trouble,
                 )
             finally:
                 for number in (*_ENDINGS, signal.SIGINT):

@@ -74,6 +74,9 @@ def tui(  # noqa: PLR0917 each is an option
         str, typer.Option("--theme", help="dark, light, ansi, deuteranopia, tritanopia or mono; without it tui.theme.")
     ] = "",
     lang: Annotated[str, typer.Option("--lang", help="en or zh; without it tui.language, else the locale.")] = "",
+    fps: Annotated[
+        int | None, typer.Option("--fps", min=1, max=4, help="Most pictures a second, for slow lines; without it tui.fps.")
+    ] = None,
     mouse: Annotated[bool, typer.Option("--mouse", help="Let the mouse work too; it is never needed.")] = False,
     ssh: Annotated[
         str,
@@ -113,7 +116,10 @@ def tui(  # noqa: PLR0917 each is an option
                 language=chosen(lang or settings.tui.language, os.environ),
                 keys=settings.tui.keys,
                 zone=settings.tui.zone,
+                fps=fps or settings.tui.fps,
                 mouse=mouse or settings.tui.mouse,
+                place=found.place,
+                trouble=found.trouble,
             )
         except (KeymapError, ThemeError) as error:
             raise UserError(str(error)) from error

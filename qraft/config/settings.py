@@ -137,6 +137,8 @@ class TuiSettings(Section):
     """Language; empty goes by the locale."""
     zone: Literal["UTC", "local"] = "UTC"
     """Zone in which times are shown at first."""
+    fps: Annotated[int, Field(ge=1, le=4)] = 4
+    """Most pictures a second; over SSH and in bursts there are 2, and 1 where they cost too much."""
     mouse: bool = False
     """Whether the mouse works; it is never needed, and the terminal's own selecting of text then wants shift."""
     keys: dict[str, str | list[str]] = {}

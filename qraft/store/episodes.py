@@ -17,7 +17,7 @@ from qraft.model import ASIDES, VERDICTS, Feedback, Pattern
 from qraft.store.client import Client, Row
 from qraft.store.errors import StoreRejected
 from qraft.store.filters import Conditions, conditions, refused
-from qraft.store.history import _PATTERN, _stored
+from qraft.store.history import PATTERN_COLUMNS, stored_pattern
 from qraft.store.literal import Value, with_literals
 from qraft.store.verdicts import FEEDBACK_COLUMNS, feedback_of
 
@@ -147,7 +147,7 @@ class EpisodeHistory:
         times = [one.peak_us for one in found]
         rows = await self._client.query(
             f"""
-            SELECT {_PATTERN}
+            SELECT {PATTERN_COLUMNS}
             FROM (
                 SELECT * FROM {self._database}.pattern_events
                 WHERE timestamp >= fromUnixTimestamp64Micro({{since:Int64}}, 'UTC')
@@ -158,7 +158,7 @@ class EpisodeHistory:
             CROSS JOIN (SELECT '' AS verdict, '' AS user, toInt64(0) AS time_us, '' AS feedback_id) AS v""",
             {"since": min(times), "until": max(times), "ids": [one.pattern_id for one in found]},
         )
-        return {stored.pattern.pattern_id: stored.pattern for stored in map(_stored, rows)}
+        return {stored.pattern.pattern_id: stored.pattern for stored in map(stored_pattern, rows)}
 
     def _page(self, query: EpisodeQuery, wanted: Conditions, columns: str) -> tuple[str, dict[str, Value]]:
         episodes, values = self._episodes(query, wanted)

@@ -17,7 +17,7 @@ from qraft.store.errors import StoreRejected
 from qraft.store.rows import TABLES
 from qraft.store.verdicts import FEEDBACK_COLUMNS, feedback_of, in_force
 
-_PATTERN: Final = """
+PATTERN_COLUMNS: Final = """
     p.pattern_id, p.type, toUnixTimestamp64Micro(p.timestamp), p.source, p.entity, p.detector, p.event_id, p.confidence,
     p.line, p.summary, p.prev_state, p.new_state, p.metrics, p.contributors.field, p.contributors.score,
     p.contributors.before, p.contributors.after, p.contributors.origin, p.kind, toUnixTimestamp64Micro(p.began),
@@ -98,7 +98,7 @@ class History:
         values["limit"] = min(max(query.limit, 0), _MAX_LIMIT)
         rows = await self._client.query(
             f"""
-            SELECT {_PATTERN}
+            SELECT {PATTERN_COLUMNS}
             FROM (SELECT * FROM {self._database}.pattern_events FINAL WHERE {where}) AS p
             LEFT JOIN ({in_force(self._database)}) AS v ON v.pattern_id = p.pattern_id
             WHERE {having}
@@ -106,19 +106,19 @@ class History:
             LIMIT {{limit:UInt32}}""",
             values,
         )
-        return [_stored(row) for row in rows]
+        return [stored_pattern(row) for row in rows]
 
     async def pattern(self, pattern_id: str) -> StoredPattern | None:
         """The pattern with this id."""
         one = "pattern_id = {id:String}"
         rows = await self._client.query(
             f"""
-            SELECT {_PATTERN}
+            SELECT {PATTERN_COLUMNS}
             FROM (SELECT * FROM {self._database}.pattern_events FINAL WHERE {one}) AS p
             LEFT JOIN ({in_force(self._database, one)}) AS v ON v.pattern_id = p.pattern_id""",
             {"id": pattern_id},
         )
-        return _stored(rows[0]) if rows else None
+        return stored_pattern(rows[0]) if rows else None
 
     async def feedback(self, pattern_id: str) -> list[Feedback]:
         """All that was said on a pattern, what was undone and the undoing too, in the order in which it came."""
@@ -230,7 +230,8 @@ def _place(cursor: str) -> tuple[int, str]:
         ) from None
 
 
-def _stored(row: Row) -> StoredPattern:
+def stored_pattern(row: Row) -> StoredPattern:
+    """A row of ``PATTERN_COLUMNS`` as a value."""
     (
         pattern_id,
         kind,

@@ -16,7 +16,7 @@ from qraft.model import Event, Pattern, iso_from_us, us_from_iso
 from qraft.store.client import Client, Row
 from qraft.store.episodes import GAP_US
 from qraft.store.errors import StoreRejected
-from qraft.store.history import _PATTERN, StoredPattern, _stored
+from qraft.store.history import PATTERN_COLUMNS, StoredPattern, stored_pattern
 from qraft.store.likeness import Similar, rank
 from qraft.store.verdicts import in_force
 
@@ -114,7 +114,7 @@ class PastHistory:
         """
         rows = await self._client.query(
             f"""
-            SELECT {_PATTERN}
+            SELECT {PATTERN_COLUMNS}
             FROM (
                 SELECT * FROM {self._database}.pattern_events FINAL
                 WHERE ingested_at >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC')
@@ -124,7 +124,9 @@ class PastHistory:
             ORDER BY p.timestamp DESC, p.pattern_id DESC""",
             {"since": since_us // 1000, "limit": _bounded(limit, _MOST_ARRIVED)},
         )
-        return await asyncio.to_thread(lambda: [_stored(row) for row in rows])  # thousands would hold up the caller's loop
+        return await asyncio.to_thread(
+            lambda: [stored_pattern(row) for row in rows]
+        )  # thousands would hold up the caller's loop
 
     async def sources(self, since_us: int, until_us: int, buckets: int) -> list[PastSource]:
         """What each source did from ``since_us`` (included) to ``until_us``, by name; one that did nothing is left out.
@@ -327,7 +329,7 @@ class PastHistory:
         rows = await self._client.query(
             f"""
             WITH verdicts AS ({in_force(self._database)})
-            SELECT {_PATTERN}
+            SELECT {PATTERN_COLUMNS}
             FROM (SELECT * FROM {self._database}.pattern_events FINAL WHERE (timestamp, pattern_id) IN ({nearest})) AS p
             LEFT JOIN verdicts AS v ON v.pattern_id = p.pattern_id""",
             {
@@ -337,7 +339,7 @@ class PastHistory:
                 **_group(pattern),
             },
         )
-        return await asyncio.to_thread(lambda: rank(pattern, [_stored(row) for row in rows], max(limit, 0)))
+        return await asyncio.to_thread(lambda: rank(pattern, [stored_pattern(row) for row in rows], max(limit, 0)))
 
 
 def _group(pattern: Pattern) -> dict[str, str]:

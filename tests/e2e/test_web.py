@@ -126,11 +126,11 @@ async def test_the_interface_works_in_a_browser_and_ends_with_its_tab(serve: Ser
         assert await tab.colours() > 50
         await tab.screenshot(tmp_path / "live.png")
         await tab.press("?")
-        await tab.shows("FILTER")
+        await tab.shows("esc closes")
         await tab.screenshot(tmp_path / "help.png")
         await tab.call("Emulation.setDeviceMetricsOverride", width=800, height=600, deviceScaleFactor=1, mobile=False)
         await tab.holds("caughtTerminal.cols < 100")
-        await tab.shows("FILTER")
+        await tab.shows("esc closes")
         assert not tab.complaints
         own = (server.url, server.url.replace("http", "ws"), "data:")
         assert [url for url in tab.asked if not url.startswith(own)] == []
@@ -264,7 +264,7 @@ async def test_no_more_sessions_than_allowed(serve: Serve) -> None:
                 await asyncio.wait_for(second.recv(), 10)
         assert len(server.children) == 1
         await first.send('["stdin", "?"]')
-        await heard(first, "FILTER")
+        await heard(first, "esc closes")
     async with server.terminal() as third:
         await heard(third, "NATS does not answer at")
 
@@ -294,7 +294,7 @@ async def test_what_is_no_message_of_the_page_does_no_harm(serve: Serve) -> None
             while await websocket.recv() != '["pong", "7"]':
                 pass
         await websocket.send('["stdin", "?"]')
-        await heard(websocket, "FILTER")
+        await heard(websocket, "esc closes")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

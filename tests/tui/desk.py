@@ -39,13 +39,18 @@ class Desk:
         self.now_us = NOW_US
         self.folder = folder
         self.written: list[str] = []
+        self.world = World()
         self.history = history or FakeHistory(past, now_us=NOW_US)
-        self.wiring = Wiring(FakeFeed(World(), rate=0), self.history, data_dir=folder, user="me")
+        self.wiring = Wiring(FakeFeed(self.world, rate=0), self.history, data_dir=folder, user="me")
         outside = self.wiring.outside(
             engine="main", nats_url="nats://nowhere:4222", now_us=lambda: self.now_us, keymap=resolve(keys or {})
         )
         self.app = QraftApp(self.wiring.session, outside, ascii_only=ascii_only, theme_name=theme_name)
-        self.app.output.write = self.written.append  # type: ignore[method-assign]  # a test has no terminal to write to
+        self.app.output.write = self._wrote  # type: ignore[method-assign]  # a test has no terminal to write to
+
+    def _wrote(self, text: str) -> bool:
+        self.written.append(text)
+        return True
 
     @property
     def session(self) -> Session:
@@ -91,15 +96,7 @@ class Desk:
 
     async def command(self, pilot: Pilot[int], text: str) -> None:
         """A command line."""
-        await self.press(pilot, "colon")
-        await self.type(pilot, text)
-        await self.press(pilot, "enter")
-
-    async def type(self, pilot: Pilot[int], text: str) -> None:
-        """Text, key by key."""
-        from textual.keys import _character_to_key
-
-        await self.press(pilot, *(_character_to_key(c) for c in text))
+        await self.press(pilot, "colon", *text, "enter")
 
     def unsent(self) -> list[Feedback]:
         """What waits in the journal."""

@@ -31,19 +31,9 @@ def episode(**changes: Any) -> Episode:
         summary="price moved for good",
         kind=changes.get("kind", "mean"),
     )
-    return Episode(
-        key="k",
-        source=source,
-        entity=entity,
-        type=kind,
-        detector=detector,
-        n=changes.get("n", 5),
-        first_us=NOW - 600_000_000,
-        last_us=changes.get("last_us", NOW - 120_000_000),
-        peak=peak,
-        peak_us=NOW,
-        seq=1,
-        touched_us=NOW,
+    last_us = changes.get("last_us", NOW - 120_000_000)
+    return Episode.of(
+        peak, key="k", n=changes.get("n", 5), first_us=NOW - 600_000_000, last_us=last_us, seq=1, touched_us=NOW
     )
 
 

@@ -4,14 +4,16 @@ from collections.abc import Callable
 
 from hypothesis import HealthCheck, given as hypothetically, settings, strategies as st
 
-from qraft.model import EngineStats, Feedback, Pattern, SourceStats
-from tui.state.inbox import Batch, Delivery as Delivered, Past
+from qraft.model import EngineStats, Feedback, Pattern, Scope, SourceStats
 from tui.state.board import HOLD_US
+from tui.state.episodes import Episode, Episodes
+from tui.state.inbox import Batch, Delivery as Delivered, Past
 from tui.state.pages import Page, Pane
 from tui.state.session import MESSAGE_US, Session
 from tui.state.store import Store
 from tui.state.undo import Judge
 from tui.state.verdicts import Delivery
+from tui.state.window import DEFAULT_US, Window, last
 
 SECOND = 1_000_000
 MakePattern = Callable[..., Pattern]
@@ -232,6 +234,18 @@ def test_sorting(session: Session, feed: Fold, make_pattern: MakePattern, now_us
     assert (session.sort_name(Pane.EPISODES), names(session)) == ("last↓", ["b", "a"])
 
 
+def layers(session: Session) -> set[str]:
+    """What escape has still to take off."""
+    there = {
+        "marks": session.board.marked,
+        "zoom": session.zoomed,
+        "pane": session.pane is not Pane.EPISODES,
+        "filter": session.filter,
+        "past": session.past,
+    }
+    return {name for name, one in there.items() if one}
+
+
 def test_layers_are_peeled_one_by_one(session: Session, feed: Fold, make_pattern: MakePattern, now_us: int) -> None:
     feed(make_pattern())
     source = SourceStats(source="host")
@@ -242,38 +256,24 @@ def test_layers_are_peeled_one_by_one(session: Session, feed: Fold, make_pattern
     assert (session.pane, session.filter.text) == (Pane.EPISODES, "src:host")
     session.enter(now_us)
     assert (session.page, session.opened) == (Page.EPISODE, session.board.selected)
+    assert session.opened is not None
     assert session.targets == [session.opened]
+    episode = session.opened
     session.back(now_us)
     assert (session.page, session.pane, session.filter.text) == (Page.LIVE, Pane.EPISODES, "src:host")
-    session.pane, session.zoomed = Pane.DETAIL, True
-    session.board.toggle_mark(now_us)
     session.show_window(last(DEFAULT_US, now_us), now_us)
-    session.board.marked = {session.board.cursor}
-    peeled: list[str] = []
-    while len(peeled) < 10:
-        layers = {
-            "marks": bool(session.board.marked),
-            "zoom": session.zoomed,
-            "pane": session.pane is not Pane.EPISODES,
-            "filter": bool(session.filter),
-            "past": session.past is not None,
-        }
+    assert session.past is not None
+    session.past.answer([(episode, None)], {}, 1)
+    session.frame(now_us)
+    session.board.toggle_mark(now_us)
+    session.pane, session.zoomed = Pane.DETAIL, True
+    peeled = []
+    while before := layers(session):
         session.back(now_us)
-        gone = [
-            name
-            for name, there in {
-                "marks": bool(session.board.marked),
-                "zoom": session.zoomed,
-                "pane": session.pane is not Pane.EPISODES,
-                "filter": bool(session.filter),
-                "past": session.past is not None,
-            }.items()
-            if layers[name] and not there
-        ]
-        if not gone:
-            break
-        peeled += gone
-    assert peeled == ["marks", "zoom", "pane", "filter", "past"]
+        peeled.append(before - layers(session))
+    assert peeled == [{"marks"}, {"zoom"}, {"pane"}, {"filter"}, {"past"}]
+    session.back(now_us)
+    assert not layers(session)
 
 
 def test_actions_that_can_do_nothing_say_why(session: Session, feed: Fold, make_pattern: MakePattern) -> None:
@@ -324,3 +324,192 @@ def test_a_second_thought_replaces_the_first_verdict_even_when_the_peak_has_move
     session.labels.judge("false_positive", now_us + HOLD_US)
     assert [f.pattern_id for f in given] == [first.pattern_id, first.pattern_id]
     assert session.mark(session.board.rows[0]).verdict == "false_positive"
+
+
+def test_screens_are_left_the_way_they_were_entered(session: Session, now_us: int) -> None:
+    for page in (Page.SOURCES, Page.HISTORY, Page.FEEDBACK, Page.HISTORY):
+        session.go(page)
+    assert session.trail == [Page.LIVE, Page.SOURCES, Page.FEEDBACK]
+    seen = []
+    for _ in range(4):
+        session.back(now_us)
+        seen.append(session.page)
+    assert seen == [Page.FEEDBACK, Page.SOURCES, Page.LIVE, Page.LIVE]
+    session.go(Page.PIPE)
+    session.go(session.before)
+    session.go(session.before)
+    assert (session.page, session.before) == (Page.PIPE, Page.LIVE)
+
+
+@hypothetically(pages=st.lists(st.sampled_from(Page), max_size=30))
+def test_whatever_screens_were_shown_back_ends_at_live(pages: list[Page]) -> None:
+    session = Session(Store(), Judge("me"), lambda _: None)
+    for page in pages:
+        session.go(page)
+    assert len(session.trail) == len(set(session.trail)) < len(Page)
+    for _ in range(len(Page)):
+        session.back(0)
+    assert session.page is Page.LIVE
+
+
+def test_escape_on_another_screen_leaves_it_although_rows_are_marked_in_the_list(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(source="a"), make_pattern(source="b"))
+    session.board.toggle_mark(now_us)
+    session.go(Page.SOURCES)
+    session.back(now_us)
+    assert session.page is Page.LIVE
+    assert session.board.marked, "marks are peeled where they are seen"
+
+
+def test_freeze_steps_forward_and_counts_since_it_began(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(source="a"))
+    session.toggle_freeze(now_us)
+    feed(make_pattern(source="b"), at_us=now_us + SECOND)
+    assert names(session) == ["a"]
+    session.step(now_us + SECOND)
+    session.frame(now_us + SECOND)
+    assert (names(session), session.since_freeze, session.view.at_us) == (["b", "a"], 1, now_us + SECOND)
+
+
+def test_a_window_of_the_past_takes_the_place_of_now_and_back(
+    session: Session, feed: Fold, make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern(source="a"))
+    session.toggle_freeze(now_us)
+    session.shift(-1, now_us)
+    assert session.frozen is None, "the past stands still by itself"
+    assert session.window == Window(now_us - 3 * DEFAULT_US // 2, now_us - DEFAULT_US // 2)
+    assert names(session) == []
+    assert session.past is not None
+    session.past.answer([(old(make_pattern, now_us, "z"), None)], {}, 7)
+    session.frame(now_us)
+    assert names(session) == ["z"]
+    session.zoom_time(1, now_us)
+    assert session.window is not None
+    assert session.window.length_us == 2 * DEFAULT_US
+    while session.window is not None:
+        session.shift(1, now_us)
+    assert names(session) == ["a"]
+
+
+def old(make_pattern: MakePattern, now_us: int, source: str) -> Episode:
+    """An episode of an hour ago."""
+    episode = Episodes().add(make_pattern(-3600, source=source), now_us - 3600 * SECOND)
+    assert episode is not None
+    return episode
+
+
+def test_what_is_said_in_the_past_reaches_the_live_list_and_the_other_way_round(
+    session: Session, feed: Fold, given: list[Feedback], make_pattern: MakePattern, now_us: int
+) -> None:
+    pattern = make_pattern()
+    feed(pattern)
+    episode = session.board.rows[0]
+    session.show_window(Window(now_us - SECOND, now_us + SECOND), now_us)
+    assert session.past is not None
+    session.past.answer([(episode, None)], {}, 1)
+    session.frame(now_us)
+    session.labels.judge("confirmed", now_us)
+    assert [f.pattern_id for f in given] == [pattern.pattern_id]
+    assert session.store.ledger.mark(episode).verdict == "confirmed"
+    session.show_window(None, now_us)
+    session.frame(now_us)
+    assert session.mark(session.board.rows[0]).delivery is Delivery.UNSENT
+    session.fold(Batch(deliveries=[Delivered(given[0].feedback_id)]), now_us)
+    assert session.mark(episode).delivery is Delivery.STORED
+
+
+def test_a_verdict_of_an_episode_that_is_nowhere_live_stands_in_every_list_it_is_read_into(
+    session: Session, make_pattern: MakePattern, now_us: int
+) -> None:
+    """The database does not know yet what was just said, and may be asked again at once."""
+    episode = old(make_pattern, now_us, "z")
+    for _ in range(2):
+        session.pages.begin("asked", Window(0, now_us))
+        session.pages.answer("asked", [(episode, None)], more="", total=1, seconds=0.1, first=True)
+        session.retell(session.pages.ledger)
+        session.go(Page.HISTORY)
+        session.frame(now_us)
+        if session.mark(episode).verdict is None:
+            session.labels.judge("confirmed", now_us)
+    assert (session.mark(episode).verdict, session.mark(episode).delivery) == ("confirmed", Delivery.UNSENT)
+    session.labels.undo(now_us + 1)
+    session.show_window(Window(0, now_us), now_us)
+    assert session.past is not None
+    session.past.answer([(episode, None)], {}, 1)
+    session.retell(session.past.ledger)
+    assert session.past.ledger.mark(episode).verdict is None
+
+
+def test_several_marked_rows_are_judged_and_taken_back_as_one(
+    session: Session, feed: Fold, given: list[Feedback], make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(*(make_pattern(source=s) for s in "abcd"))
+    session.board.toggle_range()
+    session.move(2, now_us)
+    session.board.toggle_range()
+    assert [e.source for e in session.targets] == ["d", "c", "b"]
+    session.labels.judge("expected", now_us)
+    assert not session.board.marked
+    assert [f.source for f in given] == ["d", "c", "b"]
+    session.labels.undo(now_us + 1)
+    assert {f.undoes for f in given[3:]} == {f.feedback_id for f in given[:3]}
+    session.labels.redo(now_us + 2)
+    assert [session.mark(e).verdict for e in session.board.rows] == ["expected", "expected", "expected", None]
+
+
+def test_a_mute_hides_what_it_covers_until_it_is_taken_back(
+    session: Session, feed: Fold, given: list[Feedback], make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(*(make_pattern(source=s) for s in "ab"))
+    episode = session.board.rows[0]
+    session.labels.mute(episode, Scope(source="b"), now_us + 60 * SECOND, "everything of b", now_us)
+    session.frame(now_us + HOLD_US)
+    assert (names(session), session.board.hidden) == (["a"], 1)
+    assert session.mark(episode).verdict is None, "a mute is no verdict"
+    session.board.show_muted = True
+    session.frame(now_us + HOLD_US)
+    assert (names(session), session.board.hidden) == (["b", "a"], 0)
+    session.board.show_muted = False
+    session.labels.undo(now_us + HOLD_US)
+    session.frame(now_us + 3 * HOLD_US)
+    assert names(session) == ["b", "a"]
+    assert [f.verdict for f in given] == ["mute", "undo"]
+
+
+def test_a_note_stands_beside_the_verdict(
+    session: Session, feed: Fold, given: list[Feedback], make_pattern: MakePattern, now_us: int
+) -> None:
+    feed(make_pattern())
+    session.labels.judge("confirmed", now_us)
+    session.labels.note("  seen before  ", now_us + 1)
+    (episode,) = session.board.rows
+    assert (given[1].verdict, given[1].note) == ("note", "seen before")
+    assert session.mark(episode).verdict == "confirmed"
+    assert session.store.ledger.verdicts.notes(episode.key) == 1
+    session.labels.undo(now_us + 2)
+    assert session.store.ledger.verdicts.notes(episode.key) == 0
+    assert session.mark(episode).verdict == "confirmed"
+
+
+def test_the_next_without_a_verdict_is_sought_in_the_list_in_front(
+    session: Session, make_pattern: MakePattern, now_us: int
+) -> None:
+    found = [old(make_pattern, now_us, source) for source in "abc"]
+    said = [
+        Feedback(feedback_id=f"f-{e.key}", pattern_id=e.key, verdict="confirmed", timestamp=e.peak.timestamp) for e in found
+    ]
+    session.go(Page.HISTORY)
+    session.pages.begin("asked", Window(0, now_us))
+    rows = [(found[0], None), (found[1], said[1]), (found[2], None)]
+    session.pages.answer("asked", rows, more="", total=3, seconds=0.1, first=True)
+    session.frame(now_us)
+    assert session.next_new(1, now_us)
+    assert session.selected == session.pages.board.rows[2]
+    assert not session.next_new(1, now_us)
+    assert session.next_new(-1, now_us)
+    assert session.selected == session.pages.board.rows[0]

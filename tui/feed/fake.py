@@ -96,6 +96,8 @@ class World:
             detector=DETECTORS[kind],
             event_id=event,
             entity=entity,
+            kind="mean" if kind == "drift" else "",
+            began=iso_from_us(now_us - 48_000_000) if kind == "drift" else "",
             summary=f"{words[kind]}: {first.before:.4g} before, {first.after:.4g} now.",
         )
 

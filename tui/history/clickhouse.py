@@ -24,7 +24,7 @@ from qraft.store import (
 )
 from tui.history.base import EpisodePage, HistoryUnavailable, PastEpisode, Story
 from tui.language import t
-from tui.state.episodes import Episode, time_of
+from tui.state.episodes import Episode
 from tui.state.inbox import Past
 
 EVENTS_BEFORE = 160
@@ -172,21 +172,7 @@ class ClickHouseHistory:
 
 def past_episode(stored: StoredEpisode) -> PastEpisode:
     """A stored episode as the terminal has it."""
-    peak = stored.peak
-    episode = Episode(
-        key=stored.key,
-        source=peak.source,
-        entity=peak.entity,
-        type=peak.type,
-        detector=peak.detector,
-        n=stored.n,
-        first_us=stored.first_us,
-        last_us=stored.last_us,
-        peak=peak,
-        peak_us=time_of(peak),
-        seq=0,
-        touched_us=stored.last_us,
-    )
+    episode = Episode.of(stored.peak, key=stored.key, n=stored.n, first_us=stored.first_us, last_us=stored.last_us)
     return PastEpisode(episode, stored.feedback, stored.cursor)
 
 

@@ -33,13 +33,14 @@ def invented(pattern: Pattern, before: int = 160, after: int = 80) -> list[Clean
     """Events around a pattern, one a second, the same for the same pattern."""
     draw = random.Random(pattern.pattern_id)
     middle = us_from_iso(pattern.timestamp)
+    turn = (us_from_iso(pattern.began) - middle) // SECOND_US if pattern.began else 0
     events = []
     for i in range(-before, after):
         fields = {}
         for c in pattern.contributors:
             was, now = c.before or 0.0, c.after or 0.0
             moved = abs(now - was) * c.score
-            level = was if i < 0 else now if pattern.type != "anomaly" or i < 6 else was
+            level = was if i < turn else now if pattern.type != "anomaly" or i < 6 else was
             fields[c.field] = level + draw.gauss(0, max(moved * 0.18, abs(was) * 0.01))
         events.append(
             CleanEvent(
@@ -61,20 +62,7 @@ def invented_episodes(since_us: int, until_us: int) -> Iterator[tuple[Episode, F
         peak = World(seed=slot).pattern(at)
         peak = msgspec.structs.replace(peak, pattern_id=derive_id("invented", str(slot)))
         n = 1 + int(60 * random.Random(slot).random() ** 4)
-        episode = Episode(
-            key=peak.pattern_id,
-            source=peak.source,
-            entity=peak.entity,
-            type=peak.type,
-            detector=peak.detector,
-            n=n,
-            first_us=at,
-            last_us=at + n * SECOND_US,
-            peak=peak,
-            peak_us=at,
-            seq=0,
-            touched_us=at + n * SECOND_US,
-        )
+        episode = Episode.of(peak, n=n, last_us=at + n * SECOND_US)
         verdict, user, note = _SAID[slot % len(_SAID)]
         yield episode, feedback_on(peak, verdict, user, note) if verdict else None
 
@@ -133,12 +121,13 @@ def label_of(episode: Episode, said: Feedback) -> StoredLabel:
 def raw_event(pattern: Pattern, i: int, at_us: int) -> RawEvent:
     """The ``i``-th event after a pattern as it was sent; those with ``i`` below 0 came before it."""
     draw = random.Random(f"{pattern.pattern_id} {i}")
+    turn = (us_from_iso(pattern.began) - us_from_iso(pattern.timestamp)) // SECOND_US if pattern.began else 0
     payload: dict[str, object] = {"symbol": pattern.entity} if pattern.entity else {}
     for c in pattern.contributors:
         was, now = c.before or 0.0, c.after or 0.0
-        payload[c.field] = round((was if i < 0 else now) + draw.gauss(0, abs(now - was) * 0.1 + abs(was) * 0.01), 4)
+        payload[c.field] = round((was if i < turn else now) + draw.gauss(0, abs(now - was) * 0.1 + abs(was) * 0.01), 4)
     event = Event(
-        event_id=derive_id("raw", pattern.pattern_id, str(i)),
+        event_id=derive_id("raw", pattern.pattern_id, str(i)) if i else pattern.event_id,
         source=pattern.source,
         type="row",
         timestamp=iso_from_us(at_us),

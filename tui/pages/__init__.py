@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tui.pages.base import PageView
+from tui.pages.episode import EpisodePage
 from tui.pages.feedback import FeedbackPage
 from tui.pages.history import HistoryPage
 from tui.pages.live import LivePage
@@ -14,6 +15,7 @@ from tui.state.pages import Page
 
 PAGES: Final[dict[Page, type[PageView]]] = {
     Page.LIVE: LivePage,
+    Page.EPISODE: EpisodePage,
     Page.HISTORY: HistoryPage,
     Page.FEEDBACK: FeedbackPage,
     Page.SOURCES: SourcesPage,

@@ -29,6 +29,7 @@ class PageView(Container):
         self.session = session
         self.outside = outside
         self.ascii_only = ascii_only
+        self._picture: object = None
 
     @abstractmethod
     def paint(self, now_us: int) -> None:
@@ -74,6 +75,12 @@ class PageView(Container):
     def sql(self) -> str:
         """The query behind what is shown; empty where there is none."""
         return ""
+
+    def moves_on(self) -> bool:
+        """Whether what is shown may change: not while frozen, but for the one picture that a step takes."""
+        frozen, before = self.session.frozen, self._picture
+        self._picture = frozen
+        return frozen is None or frozen is not before
 
     @property
     def single(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 
 from qraft.filter import parse
+from qraft.model import encode
 from qraft.store import EpisodeQuery, LabelQuery
 from tui.history.base import HistoryUnavailable
 from tui.language import t
@@ -15,6 +16,9 @@ from tui.state.pages import Page
 from tui.state.said import Entry
 from tui.views import feedback
 from tui.widgets.row_table import RowTable
+
+if TYPE_CHECKING:
+    from tui.app import QraftApp
 
 AGAIN_US = 10_000_000
 PAGE_LABELS = 200
@@ -38,7 +42,8 @@ class FeedbackPage(PageView):
         elif said.near_end():
             said.loading = True
             self.run_worker(self._ask(first=False), group="feedback", exclusive=True)
-        said.frame(session.store.mutes, session.judge.user, session.finds.get(self.page, ""), now_us)
+        if self.moves_on():
+            said.frame(session.store.mutes, session.judge.user, session.finds.get(self.page, ""), now_us)
         table = self.query_one("#feedback", RowTable)
         width, height = table.size
         if not width:
@@ -90,10 +95,16 @@ class FeedbackPage(PageView):
     def act(self, name: str, now_us: int) -> bool:
         """See `PageView`: ``u`` takes back the row under the cursor, a mute whoever set it, a verdict its owner only."""
         entry = self.session.said.selected
-        if name != "undo" or entry is None:
+        if name not in ("undo", "copy_id", "copy_json") or entry is None:
             return False
         said = entry.label.feedback
-        if entry.label.undone:
+        if name != "undo":
+            desk = cast("QraftApp", self.app)
+            if name == "copy_id":
+                desk.take(said.pattern_id, t("the id"))
+            else:
+                desk.take(encode(said).decode(), t("the verdict"))
+        elif entry.label.undone:
             self.session.say(t("this was taken back already"), now_us, bad=True)
         elif said.user != self.session.judge.user and not entry.mute:
             self.session.say(t("only @{user} can take this back", user=said.user), now_us, bad=True)

@@ -83,7 +83,8 @@ class HistoryPage(PageView):
         else:
             more = page.rows[-1].cursor if len(page.rows) == PAGE_ROWS else ""
             found = [(row.episode, row.feedback) for row in page.rows]
-            pages.answer(asked, found, more=more, total=page.total, seconds=page.seconds, first=first)
+            if pages.answer(asked, found, more=more, total=page.total, seconds=page.seconds, first=first):
+                self.session.retell(pages.ledger)
 
     @property
     def rows_in_view(self) -> int:

@@ -7,27 +7,20 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from qraft.filter import Filter, parse
-from qraft.model import SourceStats, iso_from_us
-from qraft.store import EpisodeQuery, PastSource
-from tui.history.base import HistoryUnavailable
 from tui.pages.base import PageView, ask_chart
+from tui.pages.past import ask_past, episodes_in_view
 from tui.state.board import HOLD_US
 from tui.state.episodes import Episode
 from tui.state.gaps import Gap
 from tui.state.pages import Page, Pane
-from tui.state.past import MOST_EPISODES, Past
+from tui.state.past import Past
 from tui.state.session import Session
 from tui.state.store import SourceState
-from tui.state.window import Window
 from tui.views import detail, empty, episodes, sources
 from tui.views.gap import gap_row
 from tui.views.text import Line, Span, joint
 from tui.widgets.row_table import RowTable
 from tui.widgets.text_pane import TextPane
-
-BUCKETS = 60
-"""Cells of a source's sparkline over a past window."""
 
 
 class LivePage(PageView):
@@ -48,9 +41,7 @@ class LivePage(PageView):
 
     def paint(self, now_us: int) -> None:
         """See `PageView`."""
-        past = self.session.past
-        if past is not None and not past.asked:
-            self.run_worker(self._ask_past(past), group="past", exclusive=True)
+        ask_past(self)
         if self._arrange():
             self.call_after_refresh(self.paint, now_us)
         self._paint_sources(now_us)
@@ -112,30 +103,7 @@ class LivePage(PageView):
 
     def sql(self) -> str:
         """See `PageView`."""
-        return self.outside.history.sql(self._query())
-
-    def _query(self) -> EpisodeQuery:
-        session, now = self.session, self.outside.now_us()
-        window = session.window
-        return EpisodeQuery(
-            filter=parse(session.filter.text) if window is None else Filter(),
-            since_us=window.since_us if window else None,
-            until_us=window.until_us if window else None,
-            now_us=window.until_us if window else now,
-            limit=MOST_EPISODES,
-        )
-
-    async def _ask_past(self, past: Past) -> None:
-        window, history = past.window, self.outside.history
-        past.asked = True
-        try:
-            page = await history.episodes(self._query())
-            found = await history.sources_in(window.since_us, window.until_us, BUCKETS)
-        except HistoryUnavailable as error:
-            past.fail(str(error))
-        else:
-            states = {s.source: past_source(s, window) for s in found}
-            past.answer([(row.episode, row.feedback) for row in page.rows], states, page.total or len(page.rows))
+        return self.outside.history.sql(episodes_in_view(self))
 
     def _arrange(self) -> bool:
         """Shows and hides panes; whether sizes are known after the next refresh only."""
@@ -204,7 +172,9 @@ class LivePage(PageView):
         if not self.single:
             rule = joint(rule, self.query_one("#sources").size.width, "┴")
         if not board.rows:
-            body = empty.episodes(session, now, width, height - 1, nats_url=outside.nats_url, engine=outside.engine)
+            body = empty.episodes(
+                session, now, width, height - 1, nats_url=outside.place or outside.nats_url, engine=outside.engine
+            )
             table.show([rule, *body])
             return
         rows = with_gaps(session)
@@ -237,20 +207,3 @@ def with_gaps(session: Session) -> list[Episode | Gap]:
             out.append(left.pop(0))
         out.append(episode)
     return out
-
-
-def past_source(seen: PastSource, window: Window) -> SourceState:
-    """What a source did in a past window, in the form of what it does now."""
-    seconds = max(1e-6, window.length_us / 1e6)
-    stats = SourceStats(
-        source=seen.source,
-        state="finished",
-        rate=seen.events / seconds,
-        processed=seen.events,
-        patterns=seen.patterns,
-        entities=seen.entities,
-        dead=seen.dead,
-        last_event=iso_from_us(seen.last_us) if seen.events else "",
-    )
-    counts = tuple(float(n) for n in seen.counts)
-    return SourceState(stats, "", window.until_us, buckets=counts)

@@ -46,6 +46,8 @@ class PipePage(PageView):
         width = pane.size.width
         if not width:
             return
+        if not self.moves_on():
+            return
         machinery = pipe.Machinery(
             cost=cast("QraftApp", self.app).cost.snapshot(asyncio.get_running_loop().time()),
             nats_url=self.outside.nats_url,

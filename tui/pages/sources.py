@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from tui.history.base import HistoryUnavailable
 from tui.outside import Outside
 from tui.pages.base import PageView
+from tui.pages.past import ask_past
 from tui.state.find import found
 from tui.state.pages import Page
 from tui.state.session import Session
@@ -39,6 +40,7 @@ class SourcesPage(PageView):
 
     def paint(self, now_us: int) -> None:
         """See `PageView`."""
+        ask_past(self)
         session, board = self.session, self.session.board
         table, pane = self.query_one("#source-list", RowTable), self.query_one("#source-detail", TextPane)
         alone = self.session.zoomed or self.size.height < 18

@@ -85,24 +85,29 @@ class FindKeys(Keys):
 
     def _completions(self, text: str) -> list[str]:
         rows = self.session.view.episodes[:500]
-        return completions(
+        before = text[: text.rfind(" ") + 1]
+        found = completions(
             text,
             sources=sorted(self.session.store.sources),
             detectors=sorted({e.detector for e in rows}),
             fields=sorted({c.field for e in rows for c in e.peak.contributors}),
             users=sorted({m.feedback.user for e in rows if (m := self.session.mark(e)).feedback}),
         )
+        return [before + word for word in found]
 
     def do_filters(self, name: str = "") -> None:
         """Recalls a saved filter, or saves the one in force."""
         session, saved = self.session, self.desk.saved
-        if name:
-            self._save(name)
-            return
         try:
             known = saved.load()
         except SavedError as error:
             self.say(str(error), bad=True)
+            return
+        if name:
+            if name in known:
+                session.set_filter(known[name], self.now)
+            else:
+                self.say(t("no filter is saved as {name}", name=name), bad=True)
             return
         names = sorted(known)
         lines = [f"{one}  /{known[one]}" for one in names]
@@ -121,7 +126,14 @@ class FindKeys(Keys):
 
         self.app.push_screen(ChoiceScreen(t("FILTERS"), lines, ascii_only=self.desk.ascii_only), chosen)
 
+    def do_save(self, name: str) -> None:
+        """Saves the filter in force under a name."""
+        if problem := self._save(name):
+            self.say(problem, bad=True)
+
     def _save(self, name: str) -> str:
+        if not self.session.filter:
+            return t("there is no filter to save: filter with / first")
         try:
             self.desk.saved.keep(name.strip(), self.session.filter.text)
         except SavedError as error:
@@ -146,7 +158,7 @@ class FindKeys(Keys):
         self._new(-1)
 
     def _new(self, steps: int) -> None:
-        if not self.session.listed.next_new(steps, self.session.view, self.now):
+        if not self.session.next_new(steps, self.now):
             self.say(t("no other episode without a verdict there"), bad=True)
 
     def do_muted(self) -> None:

@@ -44,7 +44,7 @@ class ScreenKeys(Keys):
             offered = list(THEMES)
         elif name in ("language", "lang"):
             offered = list(LANGUAGES)
-        elif name in ("filters", "save"):
+        elif name == "filters":
             offered = sorted(self.desk.saved.names())
         return [f"{name} {one}" for one in offered if one.startswith(argument)]
 
@@ -83,6 +83,9 @@ class ScreenKeys(Keys):
         """Changes the language."""
         if name not in LANGUAGES:
             self.say(t("no language “{name}”; there are {names}", name=name, names=", ".join(LANGUAGES)), bad=True)
+            return
+        if name != "en" and self.desk.ascii_only:
+            self.say(t("this terminal has ASCII characters only; start it in a UTF-8 locale"), bad=True)
             return
         use(chosen(name, {}))
         self.say(t("the language is English now"))

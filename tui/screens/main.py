@@ -96,6 +96,7 @@ class MainScreen(LabelKeys, FindKeys, TimeKeys, MoveKeys, TakeKeys, ScreenKeys):
         heard_us = store.data_us
         self.session.fold(batch, now)
         self._cost.note_dropped(batch.dropped)
+        self.session.trouble = self.outside.trouble()
         if any(change.up for change in batch.links):
             self.outside.connected(heard_us)
         passed = max(1e-3, (now - self._ticked_us) / 1e6)

@@ -6,7 +6,7 @@ row that moves under the finger is never hit by mistake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tui.state.episodes import GAP_US, MAX_EPISODES, Episode
@@ -15,6 +15,7 @@ from tui.state.ledger import Ledger
 from tui.state.mutes import Mutes
 from tui.state.ordering import arrange_episodes, arrange_sources
 from tui.state.store import SourceState
+from tui.state.verdicts import NO_MARK, Mark
 
 HOLD_US = 3_000_000
 """For so long after a cursor move or a verdict no row changes its place."""
@@ -100,7 +101,12 @@ class Board:
             self._matched.clear()
             self._filter = chosen
         self.total = len(view.episodes)
-        shown = [e for e in view.episodes if self._passes(e, view, chosen)] if chosen else view.episodes
+        marks = view.ledger.verdicts.marks()
+        shown = (
+            [e for e in view.episodes if self._passes(e, marks.get(e.key, NO_MARK), view, chosen)]
+            if chosen
+            else view.episodes
+        )
         if muting and not self.show_muted:
             heard = [e for e in shown if mutes.covers(e.source, e.entity, e.type, e.detector, view.at_us) is None]
             self.hidden = len(shown) - len(heard)
@@ -113,7 +119,8 @@ class Board:
             rows = self._held(rows, view)
         self._follow(rows, view)
         self.rows = rows
-        self.new = sum(view.ledger.mark(e).verdict is None for e in rows)
+        judged = {key for key, mark in marks.items() if mark.verdict is not None}
+        self.new = len(rows) - sum(e.key in judged for e in rows) if judged else len(rows)
         self.open_of = _open_by_source(view)
         self.sources = arrange_sources(
             list(view.sources.values()), self.source_order.index, reverse=self.source_order.reverse, open_of=self.open_of
@@ -143,8 +150,7 @@ class Board:
         if self.marked:
             self.marked = {view.ledger.episodes.resolve(key) for key in self.marked} & {e.key for e in view.episodes}
 
-    def _passes(self, episode: Episode, view: View, chosen: Filter) -> bool:
-        mark = view.ledger.mark(episode)
+    def _passes(self, episode: Episode, mark: Mark, view: View, chosen: Filter) -> bool:
         known = self._matched.get(episode.key)
         if known is not None and known[0] is episode and known[1] is mark and not chosen.ages:
             return known[2]
@@ -189,12 +195,12 @@ class Board:
             index = names.index(self.source_cursor) if self.source_cursor in names else 0
             self.source_cursor = names[min(len(names) - 1, max(0, index + steps))]
 
-    def next_new(self, steps: int, view: View, now_us: int) -> bool:
+    def next_new(self, steps: int, is_new: Callable[[Episode], bool], now_us: int) -> bool:
         """Moves the cursor to the next episode (or the one before) without a verdict; whether there is one."""
         index = next((i for i, e in enumerate(self.rows) if e.key == self.cursor), -1)
         order = range(index + 1, len(self.rows)) if steps > 0 else range(index - 1, -1, -1)
         for i in order:
-            if view.ledger.mark(self.rows[i]).verdict is None:
+            if is_new(self.rows[i]):
                 self.move(i - index, now_us)
                 return True
         return False
@@ -226,9 +232,10 @@ class Board:
 
 def _open_by_source(view: View) -> dict[str, int]:
     counts: dict[str, int] = {}
+    newest, since_us = view.newest_us, view.at_us - GAP_US
     for episode in view.episodes:
-        if view.at_us - episode.touched_us > GAP_US:
+        if episode.touched_us < since_us:
             break  # they come in the order in which they were touched
-        if view.is_open(episode):
+        if newest.get(episode.source, 0) - episode.last_us <= GAP_US:
             counts[episode.source] = counts.get(episode.source, 0) + 1
     return counts

@@ -11,7 +11,7 @@ AGAIN_US = 2_000_000
 """Wait so long before the same pattern is asked for again."""
 FRESH_US = 60_000_000
 """A pattern is asked for again as long as it is younger here than this: what follows it is still being stored."""
-MAX_CHARTS = 64
+MAX_CHARTS = 16
 
 
 @dataclass(slots=True)

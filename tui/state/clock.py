@@ -13,8 +13,9 @@ CALM_FRAMES = 5
 class FrameClock:
     """Chooses the pace. It reads no clock itself: the caller says what happened."""
 
-    def __init__(self, *, remote: bool) -> None:
+    def __init__(self, *, remote: bool, most: int = 4) -> None:
         self._remote = remote
+        self._most = most
         self._calm = CALM_FRAMES
 
     def note(self, frame_cpu_seconds: float) -> None:
@@ -22,7 +23,10 @@ class FrameClock:
         self._calm = 0 if frame_cpu_seconds > SLOW_FRAME_SECONDS else self._calm + 1
 
     def hertz(self, patterns_per_second: float) -> int:
-        """Frames a second from now on: 4 when calm and local, 2 in bursts or over SSH, 1 when frames are dear."""
+        """Frames a second from now on: 4 when calm and local, 2 in bursts or over SSH, 1 when they are dear.
+
+        Never more than ``most``.
+        """
         if self._calm < CALM_FRAMES:
             return 1
-        return 2 if self._remote or patterns_per_second >= BUSY_RATE else 4
+        return min(self._most, 2 if self._remote or patterns_per_second >= BUSY_RATE else 4)

@@ -7,16 +7,37 @@ What comes out depends on the set of patterns only, never on the order in which 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from sys import intern
 
 import msgspec
 
-from qraft.model import Pattern, PatternType, us_from_iso
+from qraft.model import Pattern, PatternType, decode_pattern, encode, us_from_iso
 
 GAP_US = 5 * 60 * 1_000_000
 MAX_EPISODES = 10_000
 MAX_IDS = 60_000
+UNPACKED = 256
+"""Peaks kept ready: more than are ever in view."""
 
 Group = tuple[str, str, str, str]
+
+
+class Peak(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The pattern of highest confidence of a run: as JSON, which takes less memory, and what is asked of it often."""
+
+    packed: bytes
+    pattern_id: str
+    time_us: int
+    confidence: float
+    kind: str
+    summary: str
+    fields: tuple[str, ...]
+
+    @property
+    def rank(self) -> tuple[float, int, str]:
+        """Of several patterns the one of least rank is the peak: most confident, then earliest, then of least id."""
+        return -self.confidence, self.time_us, self.pattern_id
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -24,7 +45,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         key: stays the same while the episode grows; after a merge the old key still finds it.
-        peak: the pattern of highest confidence: the one shown and judged.
+        top: the pattern of highest confidence: the one shown and judged.
         seq: grows with arrival; the episode touched last has the highest.
         touched_us: when its last pattern came here (wall time); for stored patterns their event time.
     """
@@ -37,10 +58,38 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     n: int
     first_us: int
     last_us: int
-    peak: Pattern
-    peak_us: int
+    top: Peak
     seq: int
     touched_us: int
+
+    @classmethod
+    def of(
+        cls,
+        peak: Pattern,
+        *,
+        key: str = "",
+        n: int = 1,
+        first_us: int | None = None,
+        last_us: int | None = None,
+        seq: int = 0,
+        touched_us: int | None = None,
+    ) -> Episode:
+        """A run of ``n`` patterns with this peak; what is not given is that of the peak alone."""
+        top = _peak(peak, time_of(peak))
+        last = top.time_us if last_us is None else last_us
+        return cls(
+            key=key or peak.pattern_id,
+            source=intern(peak.source),
+            entity=intern(peak.entity),
+            type=peak.type,
+            detector=intern(peak.detector),
+            n=n,
+            first_us=top.time_us if first_us is None else first_us,
+            last_us=last,
+            top=top,
+            seq=seq,
+            touched_us=last if touched_us is None else touched_us,
+        )
 
     @property
     def name(self) -> str:
@@ -48,9 +97,34 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"{self.source}/{self.entity}" if self.entity else self.source
 
     @property
+    def peak(self) -> Pattern:
+        """The pattern of highest confidence."""
+        return _unpacked(self.top.packed)
+
+    @property
+    def peak_us(self) -> int:
+        """When the peak was."""
+        return self.top.time_us
+
+    @property
     def confidence(self) -> float:
         """The highest confidence of the run, in [0, 1]."""
-        return self.peak.details.confidence
+        return self.top.confidence
+
+
+_unpacked = lru_cache(UNPACKED)(decode_pattern)
+
+
+def _peak(pattern: Pattern, time_us: int) -> Peak:
+    return Peak(
+        packed=encode(pattern),
+        pattern_id=pattern.pattern_id,
+        time_us=time_us,
+        confidence=pattern.details.confidence,
+        kind=intern(pattern.kind),
+        summary=pattern.summary,
+        fields=tuple(intern(c.field) for c in pattern.contributors),
+    )
 
 
 def time_of(pattern: Pattern) -> int:
@@ -59,10 +133,6 @@ def time_of(pattern: Pattern) -> int:
         return us_from_iso(pattern.timestamp)
     except ValueError:
         return 0
-
-
-def _rank(pattern: Pattern, time_us: int) -> tuple[float, int, str]:
-    return -pattern.details.confidence, time_us, pattern.pattern_id
 
 
 class Episodes:
@@ -114,20 +184,7 @@ class Episodes:
         joined = self._joined(runs, time_us)
         self._seq += 1
         if not joined:
-            episode = Episode(
-                key=pattern.pattern_id,
-                source=pattern.source,
-                entity=pattern.entity,
-                type=pattern.type,
-                detector=pattern.detector,
-                n=1,
-                first_us=time_us,
-                last_us=time_us,
-                peak=pattern,
-                peak_us=time_us,
-                seq=self._seq,
-                touched_us=touched_us,
-            )
+            episode = Episode.of(pattern, seq=self._seq, touched_us=touched_us)
             runs.append(episode.key)
             runs.sort(key=lambda key: self._by_key[key].first_us if key in self._by_key else time_us)
         else:
@@ -144,7 +201,7 @@ class Episodes:
         self._seq += 1
         self._by_key[episode.key] = msgspec.structs.replace(episode, seq=self._seq)
         self._remember(episode.key, episode.key)
-        self._remember(episode.peak.pattern_id, episode.key)
+        self._remember(episode.top.pattern_id, episode.key)
 
     def settle(self) -> None:
         """Brings stored and live episodes into one order: by when they were touched last."""
@@ -165,13 +222,12 @@ class Episodes:
 
     def _grown(self, runs: list[str], joined: list[Episode], pattern: Pattern, time_us: int, touched_us: int) -> Episode:
         kept = joined[0]
-        peak, peak_us = kept.peak, kept.peak_us
-        for other in joined[1:]:
-            if _rank(other.peak, other.peak_us) < _rank(peak, peak_us):
-                peak, peak_us = other.peak, other.peak_us
-        confidence, highest = pattern.details.confidence, peak.details.confidence
-        if confidence > highest or (confidence == highest and _rank(pattern, time_us) < _rank(peak, peak_us)):
-            peak, peak_us = pattern, time_us
+        top = min((e.top for e in joined), key=lambda peak: peak.rank) if joined[1:] else kept.top
+        confidence = pattern.details.confidence
+        if confidence > top.confidence or (
+            confidence == top.confidence and (-confidence, time_us, pattern.pattern_id) < top.rank
+        ):
+            top = _peak(pattern, time_us)
         for other in joined[1:]:
             del self._by_key[other.key]
             runs.remove(other.key)
@@ -187,8 +243,7 @@ class Episodes:
             n=sum(e.n for e in joined) + 1,
             first_us=min(time_us, joined[0].first_us),
             last_us=max(time_us, joined[-1].last_us),
-            peak=peak,
-            peak_us=peak_us,
+            top=top,
             seq=self._seq,
             touched_us=max(touched_us, *(e.touched_us for e in joined)),
         )

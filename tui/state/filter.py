@@ -10,9 +10,8 @@ from typing import Final
 
 from qraft import filter as language
 from qraft.filter import FilterError, Term, Word
-from qraft.model import Pattern
 from tui.language import N_, t
-from tui.state.episodes import MAX_EPISODES, Episode
+from tui.state.episodes import MAX_EPISODES, Episode, Peak
 from tui.state.verdicts import Delivery, Mark
 
 __all__ = ["Filter", "FilterError", "haystack", "parse"]
@@ -35,7 +34,7 @@ SENTENCES: Final = (
 """The sentences of `qraft.filter`, for the catalogue."""
 
 _OPERATORS: Final = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "=": operator.eq}
-_HAYSTACKS: Final[dict[str, tuple[Pattern, str]]] = {}
+_HAYSTACKS: Final[dict[str, tuple[Peak, str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def _numbers(term: Term) -> Test:
         return lambda episode, _, now_us: compare((now_us - episode.last_us) / 1e6, limit)
     if term.word == "n":
         return lambda episode, _, __: compare(episode.n, limit)
-    return lambda episode, _, __: compare(episode.peak.details.confidence, limit)
+    return lambda episode, _, __: compare(episode.top.confidence, limit)
 
 
 def _text(values: tuple[str, ...]) -> Test:
@@ -113,7 +112,7 @@ def _kind(values: tuple[str, ...]) -> Test:
 
 def _what(values: tuple[str, ...]) -> Test:
     fits = _fits(values)
-    return lambda episode, _, __: fits(episode.peak.kind.lower())
+    return lambda episode, _, __: fits(episode.top.kind.lower())
 
 
 def _source(values: tuple[str, ...]) -> Test:
@@ -133,7 +132,7 @@ def _detector(values: tuple[str, ...]) -> Test:
 
 def _field(values: tuple[str, ...]) -> Test:
     fits = _fits(values)
-    return lambda episode, _, __: any(fits(one.field.lower()) for one in episode.peak.contributors)
+    return lambda episode, _, __: any(fits(one.lower()) for one in episode.top.fields)
 
 
 def _by(values: tuple[str, ...]) -> Test:
@@ -172,11 +171,11 @@ def _fits(values: tuple[str, ...]) -> Fits:
 
 def haystack(episode: Episode) -> str:
     """What free text is looked for in: name, kind, detector, fields and the sentence, in small letters."""
-    peak = episode.peak
+    peak = episode.top
     known = _HAYSTACKS.get(peak.pattern_id)
     if known is not None and known[0] is peak:
         return known[1]
-    fields = " ".join(one.field for one in peak.contributors)
+    fields = " ".join(peak.fields)
     text = f"{episode.name} {episode.type} {episode.detector} {fields} {peak.summary} {peak.pattern_id}".lower()
     if len(_HAYSTACKS) >= 2 * MAX_EPISODES:
         _HAYSTACKS.clear()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
+
+from tui.language import N_
 
 
 class Page(enum.Enum):
@@ -14,6 +17,16 @@ class Page(enum.Enum):
     HISTORY = "history"
     FEEDBACK = "feedback"
     PIPE = "pipe"
+
+
+PAGE_NAME: Final = {
+    Page.LIVE: N_("LIVE"),
+    Page.EPISODE: N_("EPISODE"),
+    Page.SOURCES: N_("SOURCES"),
+    Page.HISTORY: N_("HISTORY"),
+    Page.FEEDBACK: N_("FEEDBACK"),
+    Page.PIPE: N_("PIPE"),
+}
 
 
 class Pane(enum.IntEnum):

@@ -74,9 +74,11 @@ class Raws:
             self.oldest = len(fresh) < RAW_PAGE
         else:
             self.rows = [*self.rows, *fresh]
+            after = sum(row.time_us > time_of(pattern) for row in fresh) if wish == "first" else len(fresh)
             self._wait_us = AGAIN_US if fresh else min(SLOWEST_US, 2 * self._wait_us)
-            self.wait_until_us = now_us + (self._wait_us if len(fresh) < RAW_PAGE else 0)
+            self.wait_until_us = now_us + (self._wait_us if after < RAW_PAGE else 0)
         if wish == "first":
+            self.oldest = len(fresh) - after < RAW_PAGE
             self.mark = marked(self.rows, pattern)
             self.cursor = self.mark or nearest(self.rows, time_of(pattern))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tui.actions import BY_NAME
 from tui.language import t
 from tui.state.labels import JUDGES, VERDICT_WORD
-from tui.state.pages import Page, Pane
+from tui.state.pages import PAGE_NAME, Page, Pane
 
 if TYPE_CHECKING:
     from tui.state.session import Session
@@ -21,7 +21,7 @@ def reason(session: Session, action: str) -> str:  # noqa: PLR0911, PLR0912 - on
     known = BY_NAME[action]
     page = session.page
     if page not in known.pages:
-        names = ", ".join(p.name for p in Page if p in known.pages)
+        names = ", ".join(t(PAGE_NAME[p]) for p in Page if p in known.pages)
         return t("not on this screen; it works on {screens}", screens=names)
     on_sources = page is Page.SOURCES or (page is Page.LIVE and session.pane is Pane.SOURCES)
     if action in _AIMED and page is not Page.FEEDBACK:
@@ -37,6 +37,8 @@ def reason(session: Session, action: str) -> str:  # noqa: PLR0911, PLR0912 - on
         return t("this is done in the list of episodes: press 2 first")
     if action in _MARKS and not session.listed.rows and action != "muted":
         return t("there is no episode yet")
+    if action in ("copy_id", "copy_json", "enter") and page is Page.FEEDBACK and session.said.selected is None:
+        return t("nothing was said yet")
     if action == "undo" and page is not Page.FEEDBACK and not (session.judge.can_undo or _judged(session)):
         return t("you said nothing that could be taken back")
     if action == "redo" and not session.judge.can_redo:

@@ -55,6 +55,11 @@ class Said:
         if len(self._heard) > MAX_HEARD:
             self._heard.popitem(last=False)
 
+    @property
+    def heard(self) -> list[Feedback]:
+        """What was said since the start, the oldest first; only the latest of it."""
+        return list(self._heard.values())
+
     def answer(self, labels: Sequence[StoredLabel], *, more: str, first: bool) -> None:
         """Takes a page of the database's answer."""
         if first:

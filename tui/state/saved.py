@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tomli_w
 
+from tui.language import t
+
 FILE = "filters.toml"
 
 
@@ -50,7 +52,7 @@ class SavedFilters:
             SavedError: no name was given, or the file cannot be written.
         """
         if not name:
-            raise SavedError("a saved filter needs a name")
+            raise SavedError(t("a saved filter needs a name"))
         known = self.load()
         if text:
             known[name] = text

@@ -87,6 +87,7 @@ class Session:
         self.frozen: Frozen | None = None
         self.past: Past | None = None
         self.message: Message | None = None
+        self.trouble = ""
         self.view: View = self._live(0)
 
     # --- once a frame
@@ -113,6 +114,11 @@ class Session:
         self.said.hear(feedback)
         for ledger in self._others():
             ledger.judge(feedback, delivery)
+
+    def retell(self, ledger: Ledger) -> None:
+        """Says again on episodes just read what was heard lately: the database may not have it yet."""
+        for feedback in self.said.heard:
+            ledger.judge(feedback, self.store.ledger.verdicts.delivery(feedback.feedback_id))
 
     def frame(self, now_us: int) -> None:
         """Computes what the next frame shows."""
@@ -247,6 +253,10 @@ class Session:
         if not last:
             self.listed.held_until_us = 0
 
+    def next_new(self, steps: int, now_us: int) -> bool:
+        """Moves the cursor of the list in front to the next episode without a verdict; whether there is one."""
+        return self.listed.next_new(steps, lambda e: self.mark(e).verdict is None, now_us)
+
     def next_pane(self, steps: int) -> None:
         """Brings the next or previous pane of the live screen to the front."""
         self.pane = Pane((self.pane - 1 + steps) % 3 + 1)
@@ -263,7 +273,7 @@ class Session:
 
     def back(self, now_us: int) -> None:
         """Peels one layer: marks, the zoom, the screen, the pane, the filter, the past."""
-        if self.listed.marked:
+        if self.listed.marked and self.page in (Page.LIVE, Page.HISTORY):
             self.listed.unmark()
         elif self.zoomed:
             self.zoomed = False

@@ -14,8 +14,8 @@ from tui.state.mutes import Mutes
 from tui.state.news import Notices
 from tui.state.verdicts import Delivery
 
-SAMPLES = 600
-"""Samples of its rate that are kept of each source, one a second."""
+SAMPLES = 120
+"""Samples of its rate that are kept of each source, one a second: a minute is shown, in a frozen picture too."""
 SILENT_US = 3_500_000
 """An engine that said nothing for so long is silent: it speaks once a second."""
 IDLE_US = 10_000_000

@@ -13,7 +13,7 @@ from typing import Final
 from qraft.model import Feedback, Pattern
 from qraft.store import SeriesPoint, StoredPattern
 from tui.language import N_
-from tui.state.episodes import Episode, time_of
+from tui.state.episodes import Episode
 from tui.state.ledger import Ledger
 from tui.state.raws import Raws
 from tui.state.verdicts import Delivery
@@ -141,14 +141,14 @@ class Stories:
         names = [c.field for c in episode.peak.contributors]
         if not same or self.drawn not in names:
             self.line, self.drawn = 0, names[0] if names else ""
-        self.raws = Raws()
+        self.raws, self.reach = Raws(), None
         if same:
             return True
         if episode.key != self._next:
             self.back.clear()
             self.part = Part.CHART
         self._next = ""
-        self.step, self.label, self.like, self.reach = 0, 0, 0, None
+        self.step, self.label, self.like = 0, 0, 0
         self.said, self.similar, self.counts = (), (), {}
         self.again()
         return True
@@ -222,6 +222,11 @@ class Stories:
         self.reach = Reach(name, self.step, until - length, until, asked_us=now_us)
         return self.reach
 
+    def rename(self, key: str, whole: Episode) -> None:
+        """The run of the episode ``key`` is known now: nothing of what is shown begins anew."""
+        if key == self._shown[0]:
+            self._shown = whole.key, self._shown[1]
+
     # --- from one to another like it
 
     def go_to(self, there: Episode, here: Episode) -> None:
@@ -241,19 +246,4 @@ class Stories:
 
 def episode_of(stored: StoredPattern) -> Episode:
     """A stored pattern as an episode of its own, as long as its run is not known."""
-    pattern = stored.pattern
-    at_us = time_of(pattern)
-    return Episode(
-        key=pattern.pattern_id,
-        source=pattern.source,
-        entity=pattern.entity,
-        type=pattern.type,
-        detector=pattern.detector,
-        n=1,
-        first_us=at_us,
-        last_us=at_us,
-        peak=pattern,
-        peak_us=at_us,
-        seq=0,
-        touched_us=at_us,
-    )
+    return Episode.of(stored.pattern)

@@ -79,7 +79,7 @@ class Judge:
         until = feedback.until
         if until:
             until = iso_from_us(us_from_iso(stamp) + us_from_iso(until) - us_from_iso(feedback.timestamp))
-        return msgspec.structs.replace(feedback, feedback_id=self._new_id(), timestamp=stamp, until=until)
+        return msgspec.structs.replace(feedback, feedback_id=self._new_id(), timestamp=stamp, until=until, user=self.user)
 
     def take_back(self, feedback: Feedback, now_us: int) -> Step:
         """Takes back a certain feedback of one's own, such as one of an earlier session."""

@@ -82,6 +82,10 @@ class Verdicts:
         mark = self._marks[key] = self._judge([self._feedback[i] for i in self._of[key]])
         return mark
 
+    def marks(self) -> dict[str, Mark]:
+        """What stands on every episode on which something was said."""
+        return {key: self.mark(key) for key in self._of}
+
     def get(self, feedback_id: str) -> Feedback | None:
         """A verdict by its id."""
         return self._feedback.get(feedback_id)

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 from qraft.model import us_from_datetime
+from tui.language import t
 
 SECOND_US: Final = 1_000_000
 LENGTHS_US: Final = tuple(
@@ -51,10 +52,10 @@ def shifted(window: Window, steps: int, now_us: int) -> Window | None:
 
 def zoomed(window: Window, steps: int, now_us: int) -> Window:
     """The window made so many sizes longer (or shorter), about its middle, never beyond the present."""
-    size = min(range(len(LENGTHS_US)), key=lambda i: abs(LENGTHS_US[i] - window.length_us))
-    length = LENGTHS_US[min(len(LENGTHS_US) - 1, max(0, size + steps))]
+    lengths = sorted({*LENGTHS_US, window.length_us})
+    length = lengths[min(len(lengths) - 1, max(0, lengths.index(window.length_us) + steps))]
     middle = (window.since_us + window.until_us) // 2
-    until = min(now_us, middle + length // 2)
+    until = min(now_us, middle - length // 2 + length)
     return Window(until - length, until)
 
 
@@ -81,10 +82,10 @@ def parse_window(text: str, now_us: int, zone: tzinfo) -> Window | None:
         if until <= since and ":" in end and "-" not in end:
             until += 86_400 * SECOND_US
     if since >= now_us:
-        raise WindowError(f"{start} lies in the future")
+        raise WindowError(t("{time} lies in the future", time=start))
     until = min(until, now_us)
     if until <= since:
-        raise WindowError(f"{text} is empty: its end is not after its start")
+        raise WindowError(t("{time} is empty: its end is not after its start", time=text))
     return Window(since, until)
 
 
@@ -100,9 +101,10 @@ def _moment(text: str, now_us: int, zone: tzinfo) -> tuple[int, int]:
             return us_from_datetime(day), 86_400 * SECOND_US
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise WindowError(
-            f'"{text}" is no time; write -15m, 10:00, 10:00/+1h, 10:00/11:30, 2026-11-22 or 2026-11-22T10:00/+1h'
-        ) from None
+        said = t(
+            '"{text}" is no time; write -15m, 10:00, 10:00/+1h, 10:00/11:30, 2026-11-22 or 2026-11-22T10:00/+1h', text=text
+        )
+        raise WindowError(said) from None
     return us_from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone)), DEFAULT_US
 
 
@@ -116,8 +118,8 @@ def _last_clock(at: time, now_us: int, zone: tzinfo) -> int:
 def _span(text: str, whole: str) -> int:
     pieces = _SPAN.findall(text)
     if not pieces or _SPAN.sub("", text).strip():
-        raise WindowError(f'"{whole}" is no span of time; write for example -15m, -2h, -1d or +1h30m')
+        raise WindowError(t('"{text}" is no span of time; write for example -15m, -2h, -1d or +1h30m', text=whole))
     total = sum(float(number) * _UNIT[unit] for number, unit in pieces)
     if not 0 < total <= 3660 * 86_400:
-        raise WindowError(f'"{whole}" is out of range; between a second and ten years')
+        raise WindowError(t('"{text}" is out of range; between a second and ten years', text=whole))
     return max(1, round(total * SECOND_US))

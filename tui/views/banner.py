@@ -46,6 +46,8 @@ def _lost(session: Session, now_us: int, width: int, engine: str) -> Line | None
             if store.link.ever
             else t("NATS not reachable for {since}, retrying", since=since)
         )
+        if session.trouble:
+            said.append(clean(session.trouble))
     state = store.engines.get(engine)
     if state is not None and store.link.up:
         if state.silent(now_us):

@@ -21,6 +21,8 @@ Dots = Literal["braille", "block", "ascii"]
 
 _DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLOCKS: Final = " ▀▄█"
+_MIDDLE: Final = 9
+"""From so many rows on the middle of the scale is labelled too."""
 MARK: Final = "┊"
 ASCII_MARK: Final = ":"
 BEGAN: Final = "┆"
@@ -109,11 +111,14 @@ def chart(
         return []
     kind: Dots = "ascii" if ascii_only else dots
     low, high = _range([v for _, v in points], [v for v in (before, after) if v is not None], band)
-    labels = value(high), value(low)
-    gutter = max(len(label) for label in labels) + 1
+    rows = height - foot
+    labels = {rows - 1: value(low), 0: value(high)}
+    if rows >= _MIDDLE and rows % 2:
+        labels[rows // 2] = value((low + high) / 2)
+    gutter = max(len(label) for label in labels.values()) + 1
     first, last = window or (min(points[0][0], mark_us), max(points[-1][0], mark_us))
     across, down = {"braille": (2, 4), "block": (1, 2), "ascii": (1, 1)}[kind]
-    scale = _Scale(first, last - first or 1, low, high, width - gutter, height - foot, across, down)
+    scale = _Scale(first, last - first or 1, low, high, width - gutter, rows, across, down)
     mark = scale.column(mark_us) if first <= mark_us <= last else -1
     began = scale.column(began_us) if began_us is not None and first <= began_us < mark_us else -1
     shade = _shade(band, scale)
@@ -128,7 +133,7 @@ def chart(
     pens = _Pens(kind, mark, began, tone)
     lines: list[Line] = []
     for row, cells in enumerate(grid):
-        label = labels[0] if row == 0 else labels[1] if row == scale.rows - 1 else ""
+        label = labels.get(row, "")
         lines.append(((label.rjust(gutter - 1) + " ", "dim"), *pens.row(cells, shade[row], row, dashes)))
     lines.append(_axis(scale, mark_us, mark=mark, gutter=gutter, at=at))
     if foot == 2:
@@ -263,6 +268,9 @@ def _named(stretches: Sequence[Stretch], scale: _Scale, gutter: int) -> Line:
         spans.append((" " * (begin - column), "dim"))
         spans.append((_bracket(stretch.name, end - begin, open_left=open_left, open_right=open_right), stretch.tone))
         column = end
+        if end - begin == 1 and end + cell_len(stretch.name) + 1 < limit:
+            spans.append((f" {stretch.name}", stretch.tone))
+            column += cell_len(stretch.name) + 1
     spans.append((" " * (scale.columns - column), "dim"))
     return tuple(span for span in spans if span[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tui.actions import ACTIONS, GROUPS, Group
 from tui.keymap import Keymap, shown_all
 from tui.language import N_, t
+from tui.state.pages import PAGE_NAME, Page
 from tui.state.session import Session
 from tui.views.text import Line, Span, fit, width_of, wrap
 
@@ -33,20 +34,21 @@ def lines(session: Session, keymap: Keymap, width: int) -> list[Line]:
     """The help in ``width`` cells: two columns where they fit."""
     column = width if width < 96 else (width - 4) // 2
     groups = [_group(group, session, keymap, column) for group in GROUPS]
+    groups.append(_elsewhere(session, keymap, column))
     filters = _filters(column)
     if width < 96:
         out: list[Line] = []
-        for block in [*groups, filters]:
+        for block in (b for b in [*groups, filters] if b):
             out += [*block, ((" ", "text"),)]
     else:
-        out = _two_columns([*groups, filters], (width - 4) // 2)
+        out = _two_columns([b for b in [*groups, filters] if b], (width - 4) // 2)
     return [*out, *(((t(glyphs), "text"),) for glyphs in LEGEND)]
 
 
 def _group(group: Group, session: Session, keymap: Keymap, width: int) -> list[Line]:
     out: list[Line] = [((t(GROUPS[group]), "title"),)]
     for action in ACTIONS:
-        if action.group != group:
+        if action.group != group or session.page not in action.pages:
             continue
         reason = session.reason(action.name)
         keys = shown_all(keymap[action.name]) or f":{action.name}"
@@ -54,6 +56,18 @@ def _group(group: Group, session: Session, keymap: Keymap, width: int) -> list[L
         for i, row in enumerate(wrap(text, width - 15, 3)):
             out.append(((fit(keys if i == 0 else "", 14) + " ", "key"), (row, "dim" if reason else "text")))
     return out
+
+
+def _elsewhere(session: Session, keymap: Keymap, width: int) -> list[Line]:
+    """What the keys do on other screens only."""
+    out: list[Line] = [((t("ON OTHER SCREENS"), "title"),)]
+    for action in ACTIONS:
+        if session.page in action.pages:
+            continue
+        keys = shown_all(keymap[action.name]) or f":{action.name}"
+        places = ", ".join(t(PAGE_NAME[page]) for page in Page if page in action.pages)
+        out.append(((fit(keys, 14) + " ", "key"), (fit(f"{t(action.label)} · {places}", width - 15), "dim")))
+    return out if len(out) > 1 else []
 
 
 def _filters(width: int) -> list[Line]:

@@ -8,16 +8,15 @@ from tui.language import t
 from tui.state.session import Session
 from tui.views.text import Line, Span, clip, spread, width_of
 
+WIDE = 100
+"""From this width on there is room for whole words."""
+
 
 def key_bar(session: Session, keymap: Keymap, width: int) -> Line:
     """As many keys of the registry as fit, the most wanted first; actions that can do nothing now are dim."""
     if session.message is not None:
         return clip([(f" {session.message.text}", "bad" if session.message.bad else "good")], width)
-    for full in (True, False):
-        spans = _keys(session, keymap, width, full=full)
-        if width_of(tuple(spans)) <= width:
-            break
-    return spread(spans, (), width)
+    return spread(_keys(session, keymap, width, full=width >= WIDE), (), width)
 
 
 def _keys(session: Session, keymap: Keymap, width: int, *, full: bool) -> list[Span]:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from tui.language import N_, t
-from tui.state.pages import Page, Pane
+from tui.state.pages import PAGE_NAME, Page, Pane
 from tui.state.session import Session
 from tui.state.zone import zone_word
 from tui.views.text import Line, Span, Tone, clip, count, moment, quantity, span_seconds, spread, width_of
 from tui.views.times import window_text
 
 PANE_NAME = {Pane.SOURCES: N_("SOURCES"), Pane.EPISODES: N_("EPISODES"), Pane.DETAIL: N_("DETAIL")}
-PAGE_NAME = {
-    Page.LIVE: N_("LIVE"),
-    Page.EPISODE: N_("EPISODE"),
-    Page.SOURCES: N_("SOURCES"),
-    Page.HISTORY: N_("HISTORY"),
-    Page.FEEDBACK: N_("FEEDBACK"),
-    Page.PIPE: N_("PIPE"),
-}
 
 
 def status_line(session: Session, now_us: int, width: int, *, engine: str, hertz: int, single: bool) -> Line:

@@ -16,6 +16,7 @@ from tui.views.text import (
     KIND_WORD,
     Line,
     Span,
+    Tone,
     clean,
     clock,
     count,
@@ -64,7 +65,7 @@ def _facts(session: Session, episode: Episode, width: int) -> Line:
     size = BAR if width >= ROOMY else 10
     confidence = peak.details.confidence
     spans: list[Span] = [(f"{score(confidence)} ", "strong"), *against(confidence, peak.line, size, KIND_TONE[episode.type])]
-    spans.append((t(" alert line {line}", line=score(peak.line)) if width >= 60 else "", "dim"))
+    spans.append((t(" alert line {line}", line=score(peak.line)) if width >= 50 else "", "dim"))
     spans.append((f" · {clean(peak.detector)}", "text"))
     spans.append((" · " + tn("{n} pattern", "{n} patterns", episode.n, n=count(episode.n)), "text"))
     right = muted(session, episode)
@@ -73,16 +74,17 @@ def _facts(session: Session, episode: Episode, width: int) -> Line:
     return spread(spans, right, width)
 
 
-def against(confidence: float, line: float, size: int, tone: str) -> list[Span]:
+def against(confidence: float, line: float, size: int, tone: Tone) -> list[Span]:
     """A bar of the confidence with the alert line marked in it."""
     full = max(1, min(size, round(confidence * size)))
-    at = min(size - 1, int(line * size))
-    cells = ["━" if i < full else "·" for i in range(size)]
-    over = KIND_TONE_OF.get(tone)
+    at = min(size - 1, max(0, int(line * size)))
+    cells = "━" * full + "·" * (size - full)
     return [
-        ("".join(cells[:at]), over if over and at else "dim") if full >= at else ("".join(cells[:at]), "dim"),
+        (cells[: min(at, full)], tone),
+        (cells[full:at], "dim"),
         ("│", "strong"),
-        ("".join(cells[at + 1 :]), over or "dim"),
+        (cells[at + 1 : max(at + 1, full)], tone),
+        (cells[max(at + 1, full) :], "dim"),
     ]
 
 
