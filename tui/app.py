@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App
+from textual.binding import Binding, BindingType
 from textual.command import CommandPalette, Provider
 
 from tui import theme
@@ -28,11 +28,18 @@ from tui.state.clock import FrameClock
 from tui.state.saved import SavedFilters
 from tui.state.session import Session
 from tui.state.zone import ZoneName, use_zone
+from tui.typed import TypedInOrder
 from tui.views.text import quantity
 from tui.wiring import Wiring, login_name, speaks_utf8
 
 
-class QraftApp(App[int]):
+class Palette(CommandPalette):
+    """The palette, from which one may quit as from anywhere."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.quit", show=False, priority=True)]
+
+
+class QraftApp(TypedInOrder, inherit_bindings=False):
     """The terminal interface over a session; whoever makes it also feeds the inbox of ``outside``."""
 
     TITLE = "Qraft"
@@ -80,10 +87,14 @@ class QraftApp(App[int]):
             self.register_theme(theme.textual_theme(theme.load(name)))
         self.theme = name
 
+    async def action_quit(self) -> None:
+        """Ends the interface."""
+        self.exit(0)
+
     def open_palette(self) -> None:
         """Opens the palette over the actions."""
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(placeholder=t("an action, a screen, a source …")))
+            self.push_screen(Palette(placeholder=t("an action, a screen, a source …")))
 
     def take(self, text: str, what: str) -> None:
         """Copies a text and says where it went; ``what`` names it in the sentence."""

@@ -5,10 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from tui.cost import Cost
 from tui.history.base import History
 from tui.keymap import Keymap, resolve
 from tui.state.inbox import Inbox
+from tui.state.saved import SavedFilters
+
+
+class Desk(Protocol):
+    """What the screens may ask of the application.
+
+    Attributes:
+        ascii_only: whether only ASCII characters are drawn.
+        cost: what the interface itself costs.
+        saved: filters under names.
+    """
+
+    ascii_only: bool
+    cost: Cost
+    saved: SavedFilters
+
+    def take(self, text: str, what: str) -> None:
+        """Copies a text and says where it went; ``what`` names it in the sentence."""
+        ...
+
+    def use_theme(self, name: str) -> None:
+        """Changes the colours to those of a theme."""
+        ...
+
+    def open_palette(self) -> None:
+        """Opens the palette over the actions."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

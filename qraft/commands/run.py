@@ -22,6 +22,7 @@ from qraft.commands.common import (
     password_of,
 )
 from qraft.commands.kernels import prepare_detectors
+from qraft.commands.keys import keymap_of
 from qraft.commands.over_ssh import instance_over_ssh
 from qraft.web.lifeline import end_with_parent, in_browser
 
@@ -90,13 +91,13 @@ def tui(  # noqa: PLR0917 each is an option
     """Opens the terminal interface of a running engine, here or, with --ssh, on another machine."""
     _need_terminal()
     settings = load_settings(config, None if ssh else data_dir)
+    keymap_of(settings, config_file(config))
     with contextlib.ExitStack() as held:
         if ssh:
             found = held.enter_context(instance_over_ssh(settings, ssh, data_dir, nats=nats, clickhouse=clickhouse))
         else:
             found = find_instance(settings, data_dir, nats=nats, clickhouse=clickhouse, need=("nats", "clickhouse"))
         from tui import app
-        from tui.keymap import KeymapError
         from tui.language import LANGUAGES, chosen
         from tui.theme import ThemeError
 
@@ -121,7 +122,7 @@ def tui(  # noqa: PLR0917 each is an option
                 place=found.place,
                 trouble=found.trouble,
             )
-        except (KeymapError, ThemeError) as error:
+        except ThemeError as error:
             raise UserError(str(error)) from error
 
 

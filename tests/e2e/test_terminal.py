@@ -1,22 +1,21 @@
-"""A person at a terminal: `qraft up` under tmux, a finding confirmed with one key, the verdict read back from ClickHouse."""
+"""A person at a terminal: `qraft up` with the interface in front, from the first finding to the last process that ends."""
 
 from __future__ import annotations
 
 import json
-import shlex
-import shutil
-import subprocess
-import sys
-import uuid
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from qraft.config import read_run
-from tests.e2e.harness import gone, ids, until, write_rows
+from qraft.config import RunInfo, read_run
+from tests.e2e.harness import children_of, gone, write_rows
+from tests.e2e.tmux import NARROW, WIDE, Terminal, control, needs_tmux, qraft, rows_of, wait
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 CONFIG = """
 [engine]
@@ -32,29 +31,6 @@ rate = 2000
 """
 
 
-class Terminal:
-    """A tmux session of its own server, so that no other tmux is touched."""
-
-    def __init__(self, command: str, width: int, height: int) -> None:
-        self._socket = f"qraft-{uuid.uuid4().hex[:8]}"
-        self._tmux("new-session", "-d", "-x", str(width), "-y", str(height), command)
-
-    def _tmux(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-L", self._socket, *arguments], capture_output=True, text=True, check=False, timeout=20
-        )
-        return done.stdout
-
-    def press(self, key: str) -> None:
-        self._tmux("send-keys", key)
-
-    def screen(self) -> str:
-        return self._tmux("capture-pane", "-p")
-
-    def close(self) -> None:
-        self._tmux("kill-server")
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_rows(tmp_path / "rows.csv", 12_000, seed=3)
@@ -62,41 +38,81 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=[(120, 36), (80, 24)], ids=["120x36", "80x24"])
+@pytest.fixture(params=[WIDE, NARROW], ids=["120x36", "80x24"])
 def terminal(folder: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
-    arguments = ["-m", "qraft.cli", "up", "--config", str(folder / "config.toml"), "--data-dir", str(folder / "data")]
-    opened = Terminal(shlex.join([sys.executable, *arguments]), *request.param)
+    where = ["--config", str(folder / "config.toml"), "--data-dir", str(folder / "data")]
+    opened = Terminal(qraft("up", *where), request.param)
     yield opened
     opened.close()
 
 
-def verdicts(folder: Path) -> set[str]:
-    """What `qraft patterns` says of every pattern."""
-    command = [
-        sys.executable,
-        "-m",
-        "qraft.cli",
-        "patterns",
-        "--json",
-        "--limit",
-        "1000",
-        "--data-dir",
-        str(folder / "data"),
-    ]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    return {json.loads(line)["verdict"] for line in listed.splitlines()}
+def run_of(folder: Path) -> RunInfo:
+    found = read_run(folder / "data")
+    assert found is not None
+    return found
 
 
-async def test_a_key_confirms_a_finding_and_q_ends_all_of_it(folder: Path, terminal: Terminal) -> None:
-    await until(lambda: "bench-rig" in terminal.screen() and "NEW" in terminal.screen(), 60, "a finding on the screen")
-    run = read_run(folder / "data")
-    assert run is not None
-    terminal.press("c")
-    await until(lambda: "stored" in terminal.screen() or "CONF" in terminal.screen(), 20, "the verdict is shown")
-    await until(lambda: len(ids(run.clickhouse_url, run.database, "pattern_feedback")) == 1, 20, "the verdict is stored")
-    await until(lambda: "confirmed" in verdicts(folder), 20, "the pattern is listed with its verdict")
+def test_from_the_first_finding_to_the_last_process(folder: Path, terminal: Terminal) -> None:
+    terminal.sees("NEW", "● nats", "● engine", seconds=60)
+    run = run_of(folder)
+
+    def said() -> list[dict[str, Any]]:
+        sql = "SELECT feedback_id, pattern_id, verdict, note, undoes FROM pattern_feedback ORDER BY timestamp"
+        return rows_of(run.clickhouse_url, run.database, sql)
+
+    def lines() -> set[float]:
+        return {line for of_source in control(run.nats_url, "threshold").values() for line in of_source.values()}
+
+    before = lines()
+    terminal.press("g")
+    pattern = json.loads(terminal.copied("Y", "the pattern copied"))
+    terminal.press("x")
+    terminal.row_shows("FALSE POS", "●")
+    wait(lambda: lines() != before, "the verdict moves an alert line")
     terminal.press("u")
-    await until(lambda: len(ids(run.clickhouse_url, run.database, "pattern_feedback")) == 2, 20, "the undo is stored")
+    terminal.sees("taken back: false positive")
+    wait(lambda: lines() == before, "and taking it back moves it back")
+    terminal.press("i")
+    terminal.sees("enter keeps it")
+    terminal.write("seen at the pump")
+    terminal.sees("noted")
+    terminal.press("c")
+    terminal.row_shows("CONF", "●")
+    wait(lambda: len(said()) == 4, "all of it is stored")
+    false, undo, note, confirmed = said()
+    assert {one["pattern_id"] for one in said()} == {pattern["pattern_id"]}
+    assert [false["verdict"], undo["verdict"], note["verdict"], confirmed["verdict"]] == [
+        *("false_positive", "undo", "note", "confirmed"),
+    ]
+    assert (undo["undoes"], note["note"]) == (false["feedback_id"], "seen at the pump")
+
+    for key, screen in {"Enter": "▸ EPISODE", "O": "▸ SOURCES", "H": "▸ HISTORY", "B": "▸ FEEDBACK", "P": "▸ PIPE"}.items():
+        terminal.press(key)
+        terminal.sees(screen)
+    terminal.press("L")
+
+    os.kill(run.pids["nats"], signal.SIGKILL)
+    wait(lambda: run_of(folder).pids["nats"] != run.pids["nats"], "`qraft up` starts NATS again")
+    terminal.press("g")
+    terminal.sees("── gap ", "NATS lost ", "● nats")
+    terminal.press("j")
+    terminal.row_shows("NEW")
+    terminal.press("e")
+    terminal.row_shows("EXPECT", "●", seconds=60)
+    wait(lambda: said()[-1]["verdict"] == "expected", "a verdict is stored again", 60)
+
+    family = {*run_of(folder).pids.values(), *children_of(run_of(folder).pids["up"])}
     terminal.press("q")
-    await until(lambda: all(map(gone, run.pids.values())), 40, "nothing is left")
+    terminal.ended(60)
+    wait(lambda: all(map(gone, family)), "nothing is left")
     assert read_run(folder / "data") is None
+
+
+def test_the_demo_opens_in_the_terminal(tmp_path: Path) -> None:
+    terminal = Terminal(qraft("demo", "--data-dir", str(tmp_path / "data")))
+    try:
+        terminal.sees("Qraft ▸ LIVE", "host", "shuttle", "generated-market", "● engine", "● clickhouse", seconds=60)
+        terminal.press("q")
+        terminal.ended(60)
+    finally:
+        terminal.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.harness import write_rows
-from tests.e2e.tmux import Instance, Terminal, control, needs_tmux, wait
+from tests.e2e.tmux import Instance, Terminal, needs_tmux, wait
 
 pytestmark = needs_tmux
 
@@ -199,3 +199,16 @@ def test_what_another_operator_says_appears_live(instance: Instance) -> None:
     instance.call("feedback", pattern, "note", "--note", "seen on the pump", "--user", "ops2")
     terminal.press("B")
     terminal.sees("@ops2", "seen on the pump")
+
+
+def test_keys_that_come_all_at_once_go_where_they_belong(instance: Instance) -> None:
+    """As a link hands them over that had stalled: the letters of a note are no verdicts."""
+    terminal = opened(instance, user="ops8")
+    terminal.press("G", "i", *"backup", "Space", *"xce", "Enter", "k", "v", "v", "x", "y")
+    terminal.sees("false positive: 2 episodes")
+    wait(lambda: len(said_by(instance, "ops8")) == 3, "all of it is stored")
+    note, *verdicts = said_by(instance, "ops8")
+    assert (note["verdict"], note["note"]) == ("note", "backup xce")
+    assert [one["verdict"] for one in verdicts] == ["false_positive", "false_positive"]
+    terminal.press("u")
+    terminal.sees("taken back: 2 verdicts")

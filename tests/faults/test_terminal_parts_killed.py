@@ -24,7 +24,7 @@ from tui.history.backfill import AGAIN_SECONDS
 
 pytestmark = [needs_tmux, pytest.mark.timeout(240)]
 
-UNITS = 12
+UNITS = 14
 WARM_ROWS = 260
 
 
@@ -69,6 +69,7 @@ class Parts:
                 "engine": {"barrier_seconds": 0.5},
                 "nats": {"url": self.nats.url, "max_bytes": "64 MiB"},
                 "clickhouse": {"url": self.clickhouse.url},
+                "detect": {"silence": {"enabled": False}},
                 "sources": {
                     "bench-rig": {"adapter": "file", "path": str(folder / "rows.csv"), "time": "t", "entity": "unit"}
                 },
@@ -102,10 +103,23 @@ class Parts:
         self._terminals.append(opened)
         return opened
 
+    def whole(self) -> None:
+        """Starts what a test that failed left dead."""
+        if self.nats.returncode is not None:
+            self.nats_again()
+        if self.clickhouse.returncode is not None:
+            self.clickhouse_again()
+        if not self.engine.alive():
+            self.engine.start()
+
+    def close_terminals(self) -> None:
+        """Ends every terminal."""
+        while self._terminals:
+            self._terminals.pop().close()
+
     def stop(self) -> None:
         """Ends everything."""
-        for terminal in self._terminals:
-            terminal.close()
+        self.close_terminals()
         if self.engine.alive():
             self.engine.stop()
         for child in (self.clickhouse, self.nats):
@@ -167,14 +181,22 @@ def listed(terminal: Terminal, folder: Path) -> set[tuple[str, int]]:
         return {(row["pattern_id"], int(row["n"])) for row in csv.DictReader(rows)}
 
 
-@pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    made = Parts(tmp_path)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    made = Parts(tmp_path_factory.mktemp("parts"))
     try:
         wait(made.warm, "the engine has judged what was there", 60)
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture
+def parts(shared: Parts) -> Iterator[Parts]:
+    """One engine for all tests; each begins with every part there and ends with no terminal open."""
+    shared.whole()
+    yield shared
+    shared.close_terminals()
 
 
 def test_verdicts_survive_nats_the_terminal_and_a_kill_and_are_stored_once(parts: Parts) -> None:
@@ -231,7 +253,8 @@ def test_verdicts_survive_nats_the_terminal_and_a_kill_and_are_stored_once(parts
     assert parts.judged() == said
     assert parts.unsent() == 0
 
-    beside.sees("gap ", "NATS lost ")
+    beside.press("g")
+    beside.sees("── gap ", "NATS lost ")
     beside.until(lambda shown: shown.count("@ops1") >= 3, "what was said meanwhile is there")
     wait(lambda: listed(beside, parts.folder) == parts.episodes(), "the list equals what is stored", 40)
     time.sleep(2)
@@ -252,9 +275,10 @@ def test_what_was_missed_behind_a_cut_wire_is_filled_in_from_clickhouse(parts: P
         assert len(missed) >= 3
         assert {peak for peak, _ in listed(terminal, parts.folder)} <= known
         wire.mend()
-        shown = terminal.sees("● nats", *units, f" {len(missed)} patterns filled in from ClickHouse", seconds=60)
-        assert "gap " in shown
-        wait(lambda: listed(terminal, parts.folder) == parts.episodes(), "the list equals what is stored", 40)
+        terminal.sees("● nats")
+        wait(lambda: listed(terminal, parts.folder) == parts.episodes(), "the list equals what is stored", 60)
+        terminal.press("g")
+        terminal.sees("── gap ", f" {len(missed)} patterns filled in from ClickHouse", *units)
         last = parts.feed.strike()
         terminal.sees(last)
 

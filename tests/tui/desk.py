@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from textual import events
 from textual.pilot import Pilot
 
 from qraft.model import EngineStats, Feedback, Pattern, SourceStats, us_from_iso
 from tui.app import QraftApp
 from tui.feed.fake import FakeFeed, World
 from tui.history.fake import FakeHistory
-from tui.keymap import resolve
+from tui.keymap import SHOWN, resolve
 from tui.screens.main import MainScreen
 from tui.state.inbox import Past
 from tui.state.journal import Journal
 from tui.state.session import Session
 from tui.widgets.line_view import LineView
+from tui.widgets.prompt_line import PromptInput
 from tui.wiring import Wiring
 
 NOW_US = us_from_iso("2026-11-22T14:00:00Z")
 SECOND = 1_000_000
+CHARACTER_OF = {name: shown for name, shown in SHOWN.items() if len(shown) == 1 and shown.isascii()} | {"space": " "}
+KEY_OF = {character: name for name, character in CHARACTER_OF.items()}
 
 
 class Desk:
@@ -79,24 +85,43 @@ class Desk:
     async def tick(self, pilot: Pilot[int]) -> None:
         """One frame."""
         self.main.tick()
-        await pilot.pause()
-        await pilot.pause()
+        await self.settled()
 
     async def press(self, pilot: Pilot[int], *keys: str) -> None:
-        """Keys, and what follows from them."""
-        await pilot.press(*keys)
-        await pilot.pause()
-        await pilot.pause()
+        """Keys, one after the other, and what follows from each. The pilot's own way waits some 50 ms a key."""
+        for key in keys:
+            name = KEY_OF.get(key, key)
+            character = CHARACTER_OF.get(name, name if len(name) == 1 else None)
+            self.app.post_message(events.Key(name, character))
+            await self.settled()
+
+    async def settled(self) -> None:
+        """Everything that was posted is handled, and painted."""
+        for _ in range(3):
+            for _ in range(12):
+                await asyncio.sleep(0)
+            if not self.app.is_running or self.app.return_code is not None:
+                return
+            painted = asyncio.Event()
+            self.app.screen.call_after_refresh(painted.set)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(painted.wait(), 1)
 
     async def answered(self, pilot: Pilot[int]) -> None:
         """All questions to the database are asked and answered, and the answers are painted."""
         await self.tick(pilot)
-        await self.app.workers.wait_for_complete([w for w in self.app.workers if w.group not in ("cost",)])
+        for _ in range(3):  # an answer may lead to another question
+            if asked := [worker for worker in self.app.workers if worker.group != "cost" and not worker.is_finished]:
+                await self.app.workers.wait_for_complete(asked)
+            await self.settled()
         await self.tick(pilot)
 
     async def command(self, pilot: Pilot[int], text: str) -> None:
         """A command line."""
-        await self.press(pilot, "colon", *text, "enter")
+        await self.press(pilot, "colon")
+        box = self.main.query_one(PromptInput)
+        box.value = text
+        await self.press(pilot, "enter")
 
     def unsent(self) -> list[Feedback]:
         """What waits in the journal."""

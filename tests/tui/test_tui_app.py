@@ -63,7 +63,7 @@ async def test_every_action_is_reached_by_each_of_its_keys_and_by_its_names(
                 continue
             for key in action.keys:
                 reached.clear()
-                await pilot.press(key)
+                await desk.press(pilot, key)
                 assert reached == [(action.name, "")], key
             for name in (action.name, *action.aliases):
                 reached.clear()
@@ -232,6 +232,7 @@ async def test_frozen_counts_what_arrives_and_steps(desk: Desk, make_pattern: Ma
         await desk.fold(pilot, make_pattern(source="beta"), make_pattern(source="beta"))
         assert "■ FROZEN +2" in desk.text("status")
         assert "beta" not in desk.text("episodes")
+        desk.now_us += 1_000_000
         await desk.press(pilot, "full_stop")
         assert "beta" in desk.text("episodes")
         await desk.fold(pilot, make_pattern(source="gamma"))
@@ -354,17 +355,17 @@ async def walk(desk: Desk, make_pattern: MakePattern, check: Callable[[], None])
         for size in SIZES:
             await pilot.resize_terminal(*size)
             for page, key in SCREEN_KEY.items():
-                await pilot.press(key)
+                await desk.press(pilot, key)
                 if size == SIZES[0]:
                     await desk.answered(pilot)
                 await desk.tick(pilot)
                 check()
                 if page is Page.LIVE:
-                    await pilot.press("enter")
+                    await desk.press(pilot, "enter")
                     await desk.tick(pilot)
                     assert desk.session.page is Page.EPISODE
                     check()
-            await pilot.press("L")
+            await desk.press(pilot, "L")
             for keys in (("question_mark",), ("slash", "x"), ("m",), ("left_square_bracket",), ("space",), ("colon",)):
                 await desk.press(pilot, *keys)
                 check()

@@ -129,7 +129,7 @@ class Listing(RuleBasedStateMachine):
         board = self.session.board
         assert not board.rows or board.cursor in self.keys
         assert len(self.keys) == len(set(self.keys))
-        assert set(e.key for e in self.session.targets) <= set(self.keys)
+        assert {e.key for e in self.session.targets} <= set(self.keys)
 
     @invariant()
     def outside_the_hold_the_rows_are_what_the_filter_and_the_mutes_let_through(self) -> None:

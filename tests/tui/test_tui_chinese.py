@@ -10,11 +10,11 @@ import pytest
 from rich.cells import cell_len
 
 from qraft.model import Feedback, Pattern, iso_from_us
+from tests.tui.heard import Heard, cells, starts
 from tui import language
 from tui.feed.fake import World
 from tui.history.fake import invented
 from tui.keymap import resolve
-from tui.language import catalogue
 from tui.state.inbox import Batch, LinkChange
 from tui.state.pages import Page, Pane
 from tui.state.session import Session
@@ -24,20 +24,7 @@ from tui.views.help import lines as help_lines
 from tui.views.key_bar import key_bar
 from tui.views.text import Line, change, clock, plain, width_of, wrap
 
-WIDTHS = (60, 80, 120, 300)
-
-
-class Heard(dict[str, str]):
-    """Chinese words; remembers what was asked for in vain."""
-
-    def __init__(self) -> None:
-        super().__init__(catalogue("zh"))
-        self.missed: set[str] = set()
-
-    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]  # dict's has overloads
-        if key not in self:
-            self.missed.add(key)
-        return super().get(key, default)
+WIDTHS = (60, 80, 120, 200, 300)
 
 
 @pytest.fixture
@@ -88,23 +75,6 @@ def _verdict(pattern: Pattern, verdict: Any, user: str, at_us: int) -> Feedback:
     )
 
 
-def cells(line: Line) -> list[str]:
-    """The characters by cell; a wide one stands in its first."""
-    out: list[str] = []
-    for char in plain(line):
-        out += [char, *[""] * (cell_len(char) - 1)]
-    return out
-
-
-def starts(line: Line) -> set[int]:
-    """The cells in which the spans of a line begin."""
-    at, out = 0, set()
-    for span in line:
-        out.add(at)
-        at += width_of((span,))
-    return out
-
-
 def _heads(widths: list[int], first: int) -> list[int]:
     """The cells in which columns of these widths begin."""
     out = []
@@ -131,7 +101,7 @@ def test_columns_begin_where_their_heads_do(busy: Session, now_us: int, width: i
     for lost in (False, True):
         s = sources.columns(width, lost=lost)
         places = _heads([s.name, s.state, s.rate, s.lag, s.score, s.open, s.lost, s.spark], 3)
-        head = cells(sources.header(width, lost=lost))
+        head = cells(sources.header(busy, width, lost=lost))
         assert len(head) == width
         assert all(head[place - 1] == " " for place in places)
         for source in busy.board.sources:

@@ -33,7 +33,11 @@ def test_what_is_not_a_widget_or_a_screen_never_names_textual(path: Path) -> Non
 
 
 def test_nor_does_it_load_textual_through_others() -> None:
-    modules = [f"tui.{path.parent.name}.{path.stem}" for path in PURE if path.stem != "__init__"] + ["tui.actions", "tui.keymap", "tui.wiring"]
+    modules = [f"tui.{path.parent.name}.{path.stem}" for path in PURE if path.stem != "__init__"] + [
+        "tui.actions",
+        "tui.keymap",
+        "tui.wiring",
+    ]
     code = f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\nprint('textual' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "False"

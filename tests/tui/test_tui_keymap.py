@@ -82,7 +82,11 @@ def test_a_keymap_is_free_of_clashes_or_refused(changes: dict[str, str | list[st
     try:
         keys = resolve(changes)
     except KeymapError as error:
-        assert str(error).startswith("tui.keys")
+        refused = str(error)
+    else:
+        refused = ""
+    if refused:
+        assert refused.startswith("tui.keys")
         return
     assert set(keys) == set(BY_NAME)
     owners: dict[str, set[str]] = {}

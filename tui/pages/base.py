@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual.containers import Container
 
 from qraft.model import Pattern
 from tui.history.base import HistoryUnavailable
-from tui.outside import Outside
+from tui.outside import Desk, Outside
 from tui.state.episodes import Episode
 from tui.state.pages import Page
 from tui.state.session import Session
@@ -30,6 +30,11 @@ class PageView(Container):
         self.outside = outside
         self.ascii_only = ascii_only
         self._picture: object = None
+
+    @property
+    def desk(self) -> Desk:
+        """The application."""
+        return cast("Desk", self.app)
 
     @abstractmethod
     def paint(self, now_us: int) -> None:

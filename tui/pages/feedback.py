@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 
@@ -17,9 +17,6 @@ from tui.state.said import Entry
 from tui.views import feedback
 from tui.widgets.row_table import RowTable
 
-if TYPE_CHECKING:
-    from tui.app import QraftApp
-
 AGAIN_US = 10_000_000
 PAGE_LABELS = 200
 
@@ -28,6 +25,8 @@ class FeedbackPage(PageView):
     """What was said, and the mutes."""
 
     page: ClassVar[Page] = Page.FEEDBACK
+
+    _shown_for: object = None
 
     def compose(self) -> ComposeResult:
         """One list."""
@@ -42,8 +41,11 @@ class FeedbackPage(PageView):
         elif said.near_end():
             said.loading = True
             self.run_worker(self._ask(first=False), group="feedback", exclusive=True)
-        if self.moves_on():
-            said.frame(session.store.mutes, session.judge.user, session.finds.get(self.page, ""), now_us)
+        find = session.finds.get(self.page, "")
+        asked = (find, said.mine)
+        if self.moves_on() or asked != self._shown_for:
+            self._shown_for = asked
+            said.frame(session.store.mutes, session.judge.user, find, now_us)
         table = self.query_one("#feedback", RowTable)
         width, height = table.size
         if not width:
@@ -99,11 +101,10 @@ class FeedbackPage(PageView):
             return False
         said = entry.label.feedback
         if name != "undo":
-            desk = cast("QraftApp", self.app)
             if name == "copy_id":
-                desk.take(said.pattern_id, t("the id"))
+                self.desk.take(said.pattern_id, t("the id"))
             else:
-                desk.take(encode(said).decode(), t("the verdict"))
+                self.desk.take(encode(said).decode(), t("the verdict"))
         elif entry.label.undone:
             self.session.say(t("this was taken back already"), now_us, bad=True)
         elif said.user != self.session.judge.user and not entry.mute:

@@ -203,7 +203,7 @@ def with_gaps(session: Session) -> list[Episode | Gap]:
     out: list[Episode | Gap] = []
     left = gaps[::-1]
     for episode in board.rows:
-        while left and episode.touched_us < (left[0].until_us or left[0].since_us):
+        while left and episode.touched_us < (left[0].until_us or left[0].since_us + 1):
             out.append(left.pop(0))
         out.append(episode)
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 
@@ -15,9 +15,6 @@ from tui.state.session import Session
 from tui.views import pipe
 from tui.views.text import Line
 from tui.widgets.text_pane import TextPane
-
-if TYPE_CHECKING:
-    from tui.app import QraftApp
 
 AGAIN_US = 10_000_000
 
@@ -49,7 +46,7 @@ class PipePage(PageView):
         if not self.moves_on():
             return
         machinery = pipe.Machinery(
-            cost=cast("QraftApp", self.app).cost.snapshot(asyncio.get_running_loop().time()),
+            cost=self.desk.cost.snapshot(asyncio.get_running_loop().time()),
             nats_url=self.outside.nats_url,
             clickhouse_url=self.outside.clickhouse_url,
             asked_seconds=self.outside.history.last_seconds,

@@ -15,7 +15,7 @@ from tui.state.pages import Page
 from tui.state.session import Session
 from tui.state.store import SourceState
 from tui.views import empty, source_page
-from tui.views.text import Line, Span, rule
+from tui.views.text import Line, Span, clip, rule
 from tui.widgets.row_table import RowTable
 from tui.widgets.text_pane import TextPane
 
@@ -92,7 +92,7 @@ class SourcesPage(PageView):
                 self._asked = name, now_us
                 self.run_worker(self._ask(name), group="fields", exclusive=True)
             body = source_page.detail(self.session, source, self._schema, width - 2, now_us)
-        pane.show_body([head], [((" ", "text"), *line) for line in body])
+        pane.show_body([head], [clip([(" ", "text"), *line], width) for line in body])
 
     async def _ask(self, source: str) -> None:
         session = self.session

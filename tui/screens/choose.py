@@ -24,7 +24,7 @@ class ChoiceScreen(ModalScreen[int | None]):
         Binding("j,down", "move(1)", show=False),
         Binding("k,up", "move(-1)", show=False),
         *(Binding(str(n), f"pick({n - 1})", show=False) for n in range(1, 10)),
-        Binding("ctrl+c", "app.exit", show=False, priority=True),
+        Binding("ctrl+c", "app.quit", show=False, priority=True),
     ]
 
     def __init__(self, title: str, choices: Sequence[str], *, ascii_only: bool) -> None:

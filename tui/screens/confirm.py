@@ -18,7 +18,7 @@ class ConfirmScreen(ModalScreen[bool]):
     """One line at the foot of the screen; ``y`` says yes, any other key no."""
 
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.exit", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.quit", show=False, priority=True)]
 
     def __init__(self, question: str) -> None:
         super().__init__()

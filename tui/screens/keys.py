@@ -10,12 +10,11 @@ from textual.screen import Screen
 
 from tui.actions import ACTIONS
 from tui.keymap import Keymap
-from tui.outside import Outside
+from tui.outside import Desk, Outside
 from tui.state.prompt import Prompt
 from tui.state.session import Session
 
 if TYPE_CHECKING:
-    from tui.app import QraftApp
     from tui.pages.base import PageView
 
 
@@ -55,9 +54,9 @@ class Keys(Screen[None]):
         return self.outside.now_us()
 
     @property
-    def desk(self) -> QraftApp:
+    def desk(self) -> Desk:
         """The application."""
-        return cast("QraftApp", self.app)
+        return cast("Desk", self.app)
 
     def action_do(self, name: str, argument: str = "") -> None:
         """Does what an action of the registry says, or tells why not."""

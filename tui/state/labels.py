@@ -24,6 +24,12 @@ VERDICT_WORD: dict[Verdict, str] = {
     "note": N_("noted"),
     "undo": N_("taken back"),
 }
+KIND_NAME: dict[str, str] = {
+    "drift": N_("drift"),
+    "anomaly": N_("anomaly"),
+    "cluster_change": N_("cluster change"),
+}
+"""What a pattern of a type is called in a sentence."""
 JUDGES: dict[str, Verdict] = {
     "confirm": "confirmed",
     "false_positive": "false_positive",
@@ -36,7 +42,7 @@ JUDGES: dict[str, Verdict] = {
 def scopes(episode: Episode) -> list[tuple[str, Scope]]:
     """What may be muted at an episode, the narrowest first, each with its words."""
     source, entity, kind, detector = episode.source, episode.entity, episode.type, episode.detector
-    word = kind.replace("_", " ")
+    word = t(KIND_NAME[kind])
     found = []
     if entity:
         found.append(

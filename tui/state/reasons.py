@@ -21,7 +21,7 @@ def reason(session: Session, action: str) -> str:  # noqa: PLR0911, PLR0912 - on
     known = BY_NAME[action]
     page = session.page
     if page not in known.pages:
-        names = ", ".join(t(PAGE_NAME[p]) for p in Page if p in known.pages)
+        names = t(", ").join(t(PAGE_NAME[p]) for p in Page if p in known.pages)
         return t("not on this screen; it works on {screens}", screens=names)
     on_sources = page is Page.SOURCES or (page is Page.LIVE and session.pane is Pane.SOURCES)
     if action in _AIMED and page is not Page.FEEDBACK:

@@ -44,6 +44,9 @@ VERDICT_WORD: dict[Verdict, str] = {
 """Words of the verdicts in force, to be shown through ``t``."""
 VERDICT_TONE: dict[Verdict, Tone] = {"confirmed": "good", "false_positive": "dim", "expected": "dim", "new_normal": "dim"}
 
+_LEAST_NAME = 5
+"""So much of `` @name`` must fit, else there is none."""
+
 
 class Columns(NamedTuple):
     """Widths of the columns; 0 leaves one out. They depend on the width alone, so nothing jumps."""
@@ -179,5 +182,7 @@ def state(mark: Mark, user: str, width: int) -> list[Span]:
     elif mark.feedback is not None and mark.feedback.user == user:
         spans.append((t(" ● stored") if wide else " ●", "good"))
     elif mark.feedback is not None and mark.feedback.user:
-        spans.append((f" @{clean(mark.feedback.user)}", "dim"))
+        name = f" @{clean(mark.feedback.user)}"
+        if width_of((*spans, (name[:_LEAST_NAME], "dim"))) <= width:
+            spans.append((name, "dim"))
     return list(clip(spans, width))

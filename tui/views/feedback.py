@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from qraft.model import Feedback, Scope, us_from_iso
 from tui.language import t, tn
-from tui.state.labels import VERDICT_WORD
+from tui.state.labels import KIND_NAME, VERDICT_WORD
 from tui.state.mutes import ends_us
 from tui.state.said import Entry
 from tui.state.session import Session
 from tui.state.verdicts import Delivery
-from tui.views.text import Line, Span, Tone, clean, clip, clock, count, fit, fit_middle, rule, span_seconds, wrap
+from tui.views.text import Line, Span, Tone, centre, clean, clip, clock, count, fit, fit_middle, rule, span_seconds, wrap
 
 TONE: dict[str, Tone] = {"confirmed": "good", "mute": "warn", "note": "accent"}
 
@@ -95,7 +95,7 @@ def _delivery(session: Session, said: Feedback) -> tuple[str, Tone]:
 def scope_text(scope: Scope) -> str:
     """What a mute covers."""
     place = f"{scope.source}/{scope.entity}" if scope.entity else scope.source or t("every source")
-    kind = scope.type.replace("_", " ") or t("everything")
+    kind = t(KIND_NAME[scope.type]) if scope.type in KIND_NAME else scope.type or t("everything")
     return (
         t("{kind} of {name} by {detector}", kind=kind, name=place, detector=scope.detector)
         if scope.detector
@@ -115,7 +115,7 @@ def nothing(session: Session, width: int, height: int) -> list[Line]:
     rows = wrap(text, max(8, width - 4), 3)
     above = max(0, (height - len(rows)) // 2)
     blank: Line = ((" ", "text"),)
-    return [*[blank] * above, *(((one.center(width).rstrip(), "dim"),) for one in rows)]
+    return [*[blank] * above, *(((centre(one, width).rstrip(), "dim"),) for one in rows)]
 
 
 def _time_us(said: Feedback) -> int:

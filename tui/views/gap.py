@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from tui.language import t, tn
 from tui.state.gaps import Gap
 from tui.views.text import Line, clip, count, moment, span_seconds
@@ -28,4 +30,4 @@ def gap_row(gap: Gap, now_us: int, width: int) -> Line:
             else t("nothing was missed")
         )
     text = f"── {words} "
-    return clip([(text, "warn"), ("─" * width, "rule")], width)
+    return clip([(text, "warn"), ("─" * max(0, width - cell_len(text)), "rule")], width)

@@ -52,7 +52,7 @@ def _group(group: Group, session: Session, keymap: Keymap, width: int) -> list[L
             continue
         reason = session.reason(action.name)
         keys = shown_all(keymap[action.name]) or f":{action.name}"
-        text = t(action.help) + (" " + t("(not now: {reason})", reason=reason) if reason else "")
+        text = t(action.help) + (t(" (not now: {reason})", reason=reason) if reason else "")
         for i, row in enumerate(wrap(text, width - 15, 3)):
             out.append(((fit(keys if i == 0 else "", 14) + " ", "key"), (row, "dim" if reason else "text")))
     return out
@@ -65,7 +65,7 @@ def _elsewhere(session: Session, keymap: Keymap, width: int) -> list[Line]:
         if session.page in action.pages:
             continue
         keys = shown_all(keymap[action.name]) or f":{action.name}"
-        places = ", ".join(t(PAGE_NAME[page]) for page in Page if page in action.pages)
+        places = t(", ").join(t(PAGE_NAME[page]) for page in Page if page in action.pages)
         out.append(((fit(keys, 14) + " ", "key"), (fit(f"{t(action.label)} · {places}", width - 15), "dim")))
     return out if len(out) > 1 else []
 

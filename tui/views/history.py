@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui.language import t
 from tui.state.pages import Pane
 from tui.state.session import Session
-from tui.views.text import Line, Span, clean, count, rule, wrap
+from tui.views.text import Line, Span, centre, clean, count, rule, wrap
 from tui.views.times import window_text
 
 
@@ -53,4 +53,4 @@ def nothing(session: Session, width: int, height: int) -> list[Line]:
     rows = [row for text in said for row in wrap(text, max(8, width - 4), 3)]
     above = max(0, (height - len(rows)) // 2)
     blank: Line = ((" ", "text"),)
-    return [*[blank] * above, *(((row.center(width).rstrip(), "dim"),) for row in rows)]
+    return [*[blank] * above, *(((centre(row, width).rstrip(), "dim"),) for row in rows)]

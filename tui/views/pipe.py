@@ -10,6 +10,7 @@ from tui.cost import CostNow
 from tui.language import t
 from tui.state.session import Session
 from tui.state.store import EngineState
+from tui.views.status import ENGINE_WORD, LEVEL_WORD
 from tui.views.text import (
     Line,
     Span,
@@ -79,12 +80,12 @@ def _engine(name: str, state: EngineState, now_us: int, width: int) -> list[Line
     word, tone = _state(state, now_us)
     pairs: list[tuple[str, str, Tone]] = [
         (t("state"), word, tone),
-        (t("up"), span_seconds(stats.uptime_seconds), "text"),
+        (t("uptime"), span_seconds(stats.uptime_seconds), "text"),
         (t("events/s"), quantity(stats.rate), "strong"),
         (t("lag"), duration(stats.lag_seconds), "warn" if stats.lag_seconds >= 2 else "text"),
-        (t("waiting"), count(stats.pending), "text"),
+        (t("pending"), count(stats.pending), "text"),
         (t("memory"), f"{stats.rss_bytes / 1e6:.0f} MB", "text"),
-        (t("detection"), stats.level, "text" if stats.level == "full" else "alert"),
+        (t("detection"), t(LEVEL_WORD[stats.level]), "text" if stats.level == "full" else "alert"),
         (t("sources"), str(len(stats.sources)), "text"),
     ]
     out += _pairs(pairs, width)
@@ -105,9 +106,10 @@ def _engine(name: str, state: EngineState, now_us: int, width: int) -> list[Line
 def _state(state: EngineState, now_us: int) -> tuple[str, Tone]:
     if state.silent(now_us):
         return t("silent for {span}", span=span_seconds((now_us - state.heard_us) / 1e6)), "bad"
+    word = t(ENGINE_WORD[state.stats.state])
     if state.stats.state == "running":
-        return t("running"), "good"
-    return f"{state.stats.state} {clean(state.stats.detail)}".strip(), "warn"
+        return word, "good"
+    return f"{word} {clean(state.stats.detail)}".strip(), "warn"
 
 
 def _stages(stats: EngineStats, width: int) -> list[Line]:

@@ -181,7 +181,7 @@ def detail(session: Session, source: SourceState, schema: Schema, width: int, no
         (t("read"), count(stats.read)),
         (t("processed"), count(stats.processed)),
         (t("patterns"), count(stats.patterns)),
-        (t("late"), count(stats.late)),
+        (t("late events"), count(stats.late)),
         (t("repeated"), count(stats.duplicates)),
         (t("dead letters"), count(stats.dead)),
         (t("dropped"), count(stats.dropped)),
@@ -222,9 +222,9 @@ def _fields(source: str, schema: Schema, width: int) -> list[Line]:
         return [((row, "bad"),) for row in wrap(clean(schema.problem), width, 2)]
     if not schema.fields:
         return [((t("none of its events is stored yet"), "dim"),)]
-    name = max(8, min(28, width - 40))
+    name = max(8, min(28, width - 42))
     cells = [fit(t("FIELD"), name), *(fit(head, 10, right=True) for head in (t("NOW"), t("LOWEST"), t("HIGHEST")))]
-    out: list[Line] = [((" ".join([*cells, fit(t("IN ROWS"), 8, right=True)])[:width], "dim"),)]
+    out: list[Line] = [((fit(" ".join([*cells, fit(t("IN ROWS"), 8, right=True)]), width), "dim"),)]
     out += [
         (
             (fit_middle(clean(one.field), name) + " ", "strong"),

@@ -11,6 +11,15 @@ from tui.views.times import window_text
 
 PANE_NAME = {Pane.SOURCES: N_("SOURCES"), Pane.EPISODES: N_("EPISODES"), Pane.DETAIL: N_("DETAIL")}
 
+ENGINE_WORD = {
+    "starting": N_("starting"),
+    "running": N_("running"),
+    "waiting": N_("waiting"),
+    "stopping": N_("stopping"),
+}
+LEVEL_WORD = {"full": N_("full"), "light": N_("light"), "archive": N_("archive")}
+"""Words of an engine's states and levels of detection, to be shown through ``t``."""
+
 
 def status_line(session: Session, now_us: int, width: int, *, engine: str, hertz: int, single: bool) -> Line:
     """The first line. ``single`` says that one pane has the whole screen.
@@ -87,7 +96,7 @@ def connections(session: Session, now_us: int, engine: str) -> list[tuple[str, s
         engines = ("○", t("engine SILENT"), "engine!", "bad")
         database = ("◌", "clickhouse", "ch", "dim")
     else:
-        word = "engine" if state.stats.state == "running" else t("engine {state}", state=state.stats.state)
+        word = "engine" if state.stats.state == "running" else t("engine {state}", state=t(ENGINE_WORD[state.stats.state]))
         engines = (
             "●" if state.stats.state == "running" else "◐",
             word,
@@ -111,7 +120,7 @@ def counter_strip(session: Session, now_us: int, width: int, *, engine: str) -> 
     state = session.store.engines.get(engine)
     if state is not None and session.store.link.up and not state.silent(now_us):
         if state.stats.level != "full":
-            counts.append((f"◐ {state.stats.level} ", "alert"))
+            counts.append((f"◐ {t(LEVEL_WORD[state.stats.level])} ", "alert"))
         if state.stats.config_error:
             counts.append((t("! config "), "bad"))
     if session.frozen:

@@ -192,6 +192,8 @@ class Peers:
             self._group(now, here)
         labels = np.where(here, arrays["group"], -1)
         number = int(labels.max()) + 1
+        if number == 0:
+            return  # none of those that are here was there when groups were made last
         centre, _ = middles(now, labels, number)
         floor = self._floor(now, here)
         late = arrays["late"]

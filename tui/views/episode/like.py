@@ -22,13 +22,13 @@ def summary(session: Session, width: int) -> Line:
     """How many there are, and what was said on them."""
     counts = session.story.counts
     total = sum(counts.values())
-    spans: list[Span] = [(" " + tn("{n} like it", "{n} like it", total, n=count(total)) + ": ", "strong")]
+    spans: list[Span] = [(" " + tn("{n} like it: ", "{n} like it: ", total, n=count(total)), "strong")]
     first = True
     for verdict, words in _counted(counts):
-        spans.append((f"{'' if first else ', '}{words}", "good" if verdict == "confirmed" else "text"))
+        spans.append((f"{'' if first else t(', ')}{words}", "good" if verdict == "confirmed" else "text"))
         first = False
     if number := counts.get("", 0):
-        spans.append((("" if first else ", ") + t("{n} without a verdict", n=count(number)), "dim"))
+        spans.append((("" if first else t(", ")) + t("{n} without a verdict", n=count(number)), "dim"))
     return clip(spans, width)
 
 
