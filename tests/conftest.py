@@ -10,11 +10,16 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.nats import start_nats
 
 T = TypeVar("T")
+
+# Tests don't time: a slow machine is no failure.
+settings.register_profile("qraft", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("qraft")
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:

@@ -27,10 +27,10 @@ from tui.screens.palette import Actions
 from tui.state.clock import FrameClock
 from tui.state.saved import SavedFilters
 from tui.state.session import Session
-from tui.state.zone import ZoneName, use_zone
 from tui.typed import TypedInOrder
 from tui.views.text import quantity
 from tui.wiring import Wiring, login_name, speaks_utf8
+from tui.zone import ZoneName, use_zone
 
 
 class Palette(CommandPalette):
@@ -175,10 +175,8 @@ def run(
     use_zone(zone)
     keymap = resolve(keys or {})
     history = ClickHouseHistory(clickhouse_url, database=database, user=user, password=password)
-    wiring = Wiring(NatsFeed(nats_url), history, data_dir=data_dir, user=login_name())
-    outside = wiring.outside(
-        engine=engine, nats_url=nats_url, clickhouse_url=clickhouse_url, keymap=keymap, place=place, trouble=trouble
-    )
+    wiring = Wiring(NatsFeed(nats_url), history, data_dir=data_dir, user=login_name(), keymap=keymap)
+    outside = wiring.outside(engine=engine, nats_url=nats_url, clickhouse_url=clickhouse_url, place=place, trouble=trouble)
     app = QraftApp(
         wiring.session,
         outside,

@@ -37,14 +37,15 @@ def wall_us() -> int:
 class Wiring:
     """Feed, history, outbox and session, brought together."""
 
-    def __init__(self, feed: Feed, history: History, *, data_dir: Path, user: str) -> None:
+    def __init__(self, feed: Feed, history: History, *, data_dir: Path, user: str, keymap: Keymap | None = None) -> None:
+        self._keymap = keymap if keymap is not None else resolve({})
         self.inbox = Inbox()
         self.history = history
         self.data_dir = data_dir
         self._feed = feed
         self._outbox = Outbox(Journal(data_dir / "unsent"), feed, self.inbox)
         self._backfill = Backfill(history, self.inbox)
-        self.session = Session(Store(), Judge(user), self._keep)
+        self.session = Session(Store(), Judge(user), self._keep, keymap=self._keymap)
 
     def outside(
         self,
@@ -55,7 +56,6 @@ class Wiring:
         place: str = "",
         trouble: Callable[[], str] = lambda: "",
         now_us: Callable[[], int] = wall_us,
-        keymap: Keymap | None = None,
     ) -> Outside:
         """What the screens need."""
         return Outside(
@@ -69,7 +69,7 @@ class Wiring:
             place=place,
             trouble=trouble,
             data_dir=self.data_dir,
-            keymap=keymap if keymap is not None else resolve({}),
+            keymap=self._keymap,
         )
 
     async def beside(self, front: Coroutine[Any, Any, int | None]) -> int:

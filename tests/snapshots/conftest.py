@@ -13,7 +13,7 @@ import pytest
 from tests.snapshots.scenes import PLAIN_ENVIRONMENT, Scene, build
 from tui.language import use
 from tui.state import clock
-from tui.state.zone import use_zone
+from tui.zone import use_zone
 
 
 @pytest.fixture(autouse=True)

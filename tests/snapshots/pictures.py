@@ -17,10 +17,12 @@ from rich.cells import cell_len
 from tests.snapshots.scenes import PLAIN_ENVIRONMENT, build
 from tui.language import Language, use
 from tui.state import clock
-from tui.state.zone import use_zone
+from tui.zone import use_zone
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
 SIZE: Final = 120, 36
+CELL: Final = 12.2
+"""Width of a cell in a picture."""
 FONTS: Final = '"Fira Code", "DejaVu Sans Mono", Menlo, Consolas, "Noto Sans Mono CJK SC", monospace'
 
 
@@ -82,16 +84,17 @@ def _placed(found: re.Match[str]) -> str:
     attributes, text = found[1], html.unescape(found[2]).replace("\xa0", " ")
     place = re.search(r'\bx="([\d.]+)"', attributes)
     length = re.search(r'\btextLength="([\d.]+)"', attributes)
-    if place is None or length is None or cell_len(text) <= len(text):
+    if place is None or length is None or cell_len(text) == len(text):
         return found[0]
-    cell, x, out = float(length[1]) / cell_len(text), float(place[1]), []
+    x, out = float(place[1]), []
     for run in re.findall(r"[\u2e80-\uffef]|[^\u2e80-\uffef]+", text):
-        width = cell * cell_len(run)
+        width = CELL * cell_len(run)
         own = attributes.replace(place[0], f'x="{x:.1f}"').replace(length[0], f'textLength="{width:.1f}"')
         if cell_len(run) > len(run):
             own = own.replace(f'textLength="{width:.1f}"', "").rstrip()
         x += width
-        out.append(f"<text {own}>{html.escape(run).replace(' ', '&#160;')}</text>")
+        written = html.escape(run).replace(" ", "&#160;")
+        out.append(f"<text {own}>{written}</text>")
     return "".join(out)
 
 

@@ -45,7 +45,7 @@ SOURCES: dict[str, Feed] = {
         "websocket",
         412.0,
         ("BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD"),
-        {"price": (91_240.0, 115.0), "spread": (0.62, 0.05), "volume": (18.4, 2.1), "imbalance": (0.02, 0.08)},
+        {"price": (91_240.0, 115.0), "spread_bps": (0.62, 0.05), "volume": (18.4, 2.1), "imbalance": (0.02, 0.08)},
     ),
     "orders-eu": Feed(
         "nats",
@@ -108,7 +108,7 @@ TALES: tuple[Tale, ...] = (
         "market", "BTC-USD", "drift", "drift", "mean", 0.94,
         (
             ("price", 0.61, 91_240.0, 91_905.0),
-            ("spread", 0.24, 0.62, 1.14),
+            ("spread_bps", 0.24, 0.62, 1.14),
             ("volume", 0.11, 18.4, 31.7),
             ("imbalance", 0.04, 0.02, 0.11),
         ),
@@ -158,7 +158,7 @@ TALES: tuple[Tale, ...] = (
     ),
     Tale(
         "market", "ETH-USD", "drift", "drift", "variance", 0.71,
-        (("spread", 0.66, 0.05, 0.19), ("volume", 0.34, 2.1, 4.4)),
+        (("spread_bps", 0.66, 0.05, 0.19), ("volume", 0.34, 2.1, 4.4)),
         {"decades": 7.0, "demanded_decades": 6.2, "effect": 1.6, "rows_before": 3900.0, "rows_since": 210.0},
         began_s=150, n=12,
     ),

@@ -47,10 +47,9 @@ class Desk:
         self.written: list[str] = []
         self.world = World()
         self.history = history or FakeHistory(past, now_us=NOW_US)
-        self.wiring = Wiring(FakeFeed(self.world, rate=0), self.history, data_dir=folder, user="me")
-        outside = self.wiring.outside(
-            engine="main", nats_url="nats://nowhere:4222", now_us=lambda: self.now_us, keymap=resolve(keys or {})
-        )
+        feed, keymap = FakeFeed(self.world, rate=0), resolve(keys or {})
+        self.wiring = Wiring(feed, self.history, data_dir=folder, user="me", keymap=keymap)
+        outside = self.wiring.outside(engine="main", nats_url="nats://nowhere:4222", now_us=lambda: self.now_us)
         self.app = QraftApp(self.wiring.session, outside, ascii_only=ascii_only, theme_name=theme_name)
         self.app.output.write = self._wrote  # type: ignore[method-assign]  # a test has no terminal to write to
 

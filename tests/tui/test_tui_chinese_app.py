@@ -24,7 +24,7 @@ from tests.tui.heard import Heard
 from tui import language
 from tui.state.inbox import Past
 from tui.state.pages import Page
-from tui.state.zone import use_zone
+from tui.zone import use_zone
 
 ROOT = Path(__file__).parents[2]
 SIZES = [(120, 36), (80, 24)]

@@ -35,12 +35,12 @@ from tui.state.pages import Page
 from tui.state.session import Session
 from tui.state.story import STRETCHES, Part, Reach
 from tui.state.window import DAY_US, Window, WindowError, parse_window
-from tui.state.zone import zone
 from tui.views import episodes, feedback, gap, history, pipe, source_page, sources, status, times
 from tui.views.episode import figure, head, labels, like, panes, raw, why
 from tui.views.help import lines as help_lines
 from tui.views.key_bar import key_bar
 from tui.views.text import Line, plain, width_of
+from tui.zone import zone
 
 WIDTHS = (60, 80, 120, 200)
 MINUTE = 60_000_000
@@ -286,7 +286,7 @@ def test_sources_and_the_machinery(full: Session, now_us: int, width: int) -> No
         for link in (LinkChange(True, ""), LinkChange(False, "拒绝")):
             full.fold(Batch(links=[link]), now_us)
             machine = pipe.Machinery(cost, "", "", 0.2, {"事件": 9_000}, problem)
-            body = looked_at([pipe.title(width), *pipe.lines(full, machine, now_us, width)], width)
+            body = looked_at([pipe.title(full, width), *pipe.lines(full, machine, now_us, width)], width)
             at = next(i for i, line in enumerate(body) if plain(line).startswith("阶段"))
             in_line(body[at], body[at + 1 : at + 3], 0)
             looked_at(pipe.lines(full, machine, now_us + MINUTE, width), width)

@@ -23,9 +23,9 @@ from tui.state.window import (
     shifted,
     zoomed,
 )
-from tui.state.zone import use_zone, zone, zone_word
 from tui.views.text import moment
 from tui.views.times import until, window_text
+from tui.zone import use_zone, zone, zone_word
 
 NOW_US = us_from_iso("2026-11-22T14:00:00Z")
 INDIA = timezone(timedelta(hours=5, minutes=30))

@@ -54,7 +54,7 @@ class PipePage(PageView):
             problem=self._problem,
         )
         body: list[Line] = [((" ", "text"), *line) for line in pipe.lines(self.session, machinery, now_us, width - 2)]
-        pane.show_body([pipe.title(width)], body)
+        pane.show_body([pipe.title(self.session, width)], body)
 
     async def _ask(self) -> None:
         try:

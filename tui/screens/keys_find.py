@@ -114,7 +114,14 @@ class FindKeys(Keys):
         if session.filter:
             lines.append(t("save /{filter} under a name …", filter=session.filter.text))
         if not lines:
-            self.say(t("no filter is saved; filter with / first, then F saves it"), bad=True)
+            self.say(
+                t(
+                    "no filter is saved; filter with {filter} first, then {key} saves it",
+                    filter=self.session.key("filter"),
+                    key=self.session.key("filters"),
+                ),
+                bad=True,
+            )
             return
 
         def chosen(index: int | None) -> None:
@@ -133,12 +140,12 @@ class FindKeys(Keys):
 
     def _save(self, name: str) -> str:
         if not self.session.filter:
-            return t("there is no filter to save: filter with / first")
+            return t("there is no filter to save: filter with {key} first", key=self.session.key("filter"))
         try:
             self.desk.saved.keep(name.strip(), self.session.filter.text)
         except SavedError as error:
             return str(error)
-        self.say(t("saved as {name}; F recalls it", name=name.strip()))
+        self.say(t("saved as {name}; {key} recalls it", name=name.strip(), key=self.session.key("filters")))
         return ""
 
     def do_sort(self) -> None:

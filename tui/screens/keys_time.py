@@ -8,8 +8,8 @@ from tui.screens.keys import Keys
 from tui.state.pages import Page
 from tui.state.prompt import Prompt
 from tui.state.window import DEFAULT_US, Window, WindowError, parse_window
-from tui.state.zone import use_zone, zone, zone_word
 from tui.views.times import window_text
+from tui.zone import use_zone, zone, zone_word
 
 
 class TimeKeys(Keys):

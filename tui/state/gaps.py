@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 MAX_GAPS = 20
 MARGIN_US = 1_000_000
+SOON_US = 30_000_000
 """A pattern's event time may lie a little before it was published."""
 
 
@@ -39,9 +40,14 @@ class Gaps:
         if self._gaps and not self._gaps[-1].until_us:
             self._gaps[-1] = replace(self._gaps[-1], until_us=max(until_us, self._gaps[-1].since_us))
 
-    def fill(self, at_us: int) -> None:
-        """Notes that a pattern of this time was found in the database and had not been known."""
+    def fill(self, at_us: int, now_us: int) -> None:
+        """Notes that a pattern of this event time was found in the database and had not been known.
+
+        Event time may be far from now, as when a recording is replayed: what is found soon after a gap was missed in it.
+        """
         for i, gap in enumerate(self._gaps):
             if gap.since_us - MARGIN_US <= at_us <= (gap.until_us or at_us):
                 self._gaps[i] = replace(gap, filled=gap.filled + 1)
                 return
+        if self._gaps and 0 <= now_us - self._gaps[-1].until_us <= SOON_US:
+            self._gaps[-1] = replace(self._gaps[-1], filled=self._gaps[-1].filled + 1)

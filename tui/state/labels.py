@@ -79,7 +79,9 @@ class Labels:
         step = session.judge.give([(e.peak, self.own(e)) for e in targets], verdict, now_us)
         word = t(VERDICT_WORD[verdict])
         names = targets[0].name if len(targets) == 1 else tn("{n} episode", "{n} episodes", len(targets))
-        self._say(step, t("{verdict}: {what} · {key} takes it back", verdict=word, what=names, key="u"), now_us)
+        self._say(
+            step, t("{verdict}: {what} · {key} takes it back", verdict=word, what=names, key=session.key("undo")), now_us
+        )
         session.listed.unmark()
 
     def note(self, text: str, now_us: int) -> None:
@@ -90,7 +92,7 @@ class Labels:
     def mute(self, episode: Episode, scope: Scope, until_us: int, what: str, now_us: int) -> None:
         """Silences what a scope covers."""
         step = self._session.judge.mute(episode.peak, scope, until_us, now_us)
-        self._say(step, t("muted: {what} · {key} takes it back", what=what, key="u"), now_us)
+        self._say(step, t("muted: {what} · {key} takes it back", what=what, key=self._session.key("undo")), now_us)
 
     def undo(self, now_us: int) -> None:
         """Takes back this session's last step; without one, one's own verdict under the cursor."""

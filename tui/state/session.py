@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from qraft.model import Feedback
+from tui.keymap import Keymap, resolve, shown
 from tui.language import N_, t
 from tui.state.board import Board, Order, View
 from tui.state.charts import Charts
@@ -66,7 +67,10 @@ class Message:
 class Session:
     """The state of one terminal. ``keep`` is called with everything the operator says, to journal and send it."""
 
-    def __init__(self, store: Store, judge: Judge, keep: Callable[[Feedback], None]) -> None:
+    def __init__(
+        self, store: Store, judge: Judge, keep: Callable[[Feedback], None], *, keymap: Keymap | None = None
+    ) -> None:
+        self._keymap = keymap if keymap is not None else resolve({})
         self.store = store
         self.judge = judge
         self.board = Board()
@@ -215,6 +219,11 @@ class Session:
     def say(self, text: str, now_us: int, *, bad: bool = False) -> None:
         """Shows a sentence for some seconds."""
         self.message = Message(text, bad, now_us + MESSAGE_US)
+
+    def key(self, action: str) -> str:
+        """The key of an action as people write it, or its command where it has none."""
+        keys = self._keymap[action]
+        return shown(keys[0]) if keys else f":{action}"
 
     def reason(self, action: str) -> str:
         """Why an action can do nothing now; empty when it can."""

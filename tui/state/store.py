@@ -102,7 +102,7 @@ class Store:
         for change in batch.links:
             self._link(change, now_us)
         if batch.past:
-            self._past(batch.past)
+            self._past(batch.past, now_us)
         for pattern in batch.patterns:
             self._pattern(pattern, now_us)
         for feedback in batch.feedback:
@@ -134,11 +134,11 @@ class Store:
             self.newest_us[episode.source] = max(self.newest_us.get(episode.source, 0), episode.last_us)
         return episode is not None
 
-    def _past(self, found: list[Past]) -> None:
+    def _past(self, found: list[Past], now_us: int) -> None:
         for past in found:
             at_us = time_of(past.pattern)
             if self._pattern(past.pattern, at_us):
-                self.gaps.fill(at_us)
+                self.gaps.fill(at_us, now_us)
             if past.feedback is not None:
                 self.judge(past.feedback, Delivery.STORED)
         self.ledger.episodes.settle()

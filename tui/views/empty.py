@@ -26,6 +26,9 @@ def episodes(session: Session, now_us: int, width: int, height: int, *, nats_url
 
 def sources(session: Session, width: int, height: int) -> Lines:
     """In place of the sources."""
+    if session.past is not None:
+        said = t("no source brought anything in this time") if session.past.answered else t("asking ClickHouse …")
+        return _middle([_say(row, "dim") for row in wrap(said, width - 4, 3)], width, height)
     known = any(e.stats for e in session.store.engines.values())
     text = (
         t("no source yet: add one under [sources] in config.toml")
@@ -48,11 +51,20 @@ def _past(session: Session) -> Lines:
     if past.problem:
         return [
             _say(t("ClickHouse cannot answer: {reason}", reason=clean(past.problem)), "strong"),
-            _say(t("r asks again"), "dim"),
+            _say(t("{key} asks again", key=session.key("refresh")), "dim"),
         ]
     return [
         _say(t("no episode is stored of this time"), "strong"),
-        _say(t("[ and ] go on through time, + widens it, } goes back to the present"), "dim"),
+        _say(
+            t(
+                "{earlier} and {later} go on through time, {widen} widens it, {now} goes back to the present",
+                earlier=session.key("earlier"),
+                later=session.key("later"),
+                widen=session.key("widen"),
+                now=session.key("now"),
+            ),
+            "dim",
+        ),
     ]
 
 
@@ -60,11 +72,11 @@ def _filtered(session: Session) -> Lines:
     if session.board.hidden and not session.filter:
         return [
             _say(tn("{n} episode is muted", "{n} episodes are muted", session.board.hidden), "text"),
-            (("M", "key"), (t(" shows them"), "dim")),
+            ((session.key("muted"), "key"), (t(" shows them"), "dim")),
         ]
     return [
         ((t("no episode of {n} matches ", n=count(session.board.total)), "text"), (f"/{session.filter.text}", "accent")),
-        (("esc", "key"), (t(" clears the filter"), "dim")),
+        ((session.key("back"), "key"), (t(" clears the filter"), "dim")),
     ]
 
 

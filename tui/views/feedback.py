@@ -111,7 +111,13 @@ def nothing(session: Session, width: int, height: int) -> list[Line]:
     elif said.loading:
         text = t("asking ClickHouse …")
     else:
-        text = t("nobody has said anything yet: c confirms an episode, x calls it a false positive, m mutes, i notes")
+        text = t(
+            "nobody has said anything yet: {confirm} confirms, {fp} calls a false positive, {mute} mutes, {note} notes",
+            confirm=session.key("confirm"),
+            fp=session.key("false_positive"),
+            mute=session.key("mute"),
+            note=session.key("note"),
+        )
     rows = wrap(text, max(8, width - 4), 3)
     above = max(0, (height - len(rows)) // 2)
     blank: Line = ((" ", "text"),)

@@ -42,14 +42,30 @@ def nothing(session: Session, width: int, height: int) -> list[Line]:
     if pages.loading:
         said = [t("asking ClickHouse …")]
     elif pages.problem:
-        said = [t("ClickHouse cannot answer: {reason}", reason=clean(pages.problem)), t("r asks again")]
+        said = [
+            t("ClickHouse cannot answer: {reason}", reason=clean(pages.problem)),
+            t("{key} asks again", key=session.key("refresh")),
+        ]
     elif session.filter:
         said = [
             t("no episode of this time matches /{filter}", filter=session.filter.text),
-            t("esc clears the filter, t and + widen the time"),
+            t(
+                "{back} clears the filter, {time} and {widen} widen the time",
+                back=session.key("back"),
+                time=session.key("time"),
+                widen=session.key("widen"),
+            ),
         ]
     else:
-        said = [t("no episode is stored of this time"), t("[ goes back, + widens, { goes to the oldest")]
+        said = [
+            t("no episode is stored of this time"),
+            t(
+                "{earlier} goes back, {widen} widens, {oldest} goes to the oldest",
+                earlier=session.key("earlier"),
+                widen=session.key("widen"),
+                oldest=session.key("oldest"),
+            ),
+        ]
     rows = [row for text in said for row in wrap(text, max(8, width - 4), 3)]
     above = max(0, (height - len(rows)) // 2)
     blank: Line = ((" ", "text"),)

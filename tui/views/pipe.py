@@ -51,10 +51,10 @@ class Machinery:
     problem: str = ""
 
 
-def title(width: int) -> Line:
+def title(session: Session, width: int) -> Line:
     """The rule above."""
     left: list[Span] = [(" ", "title"), (t("PIPE"), "title"), (" ", "rule")]
-    return rule(left, [(t("r asks again"), "dim")], width)
+    return rule(left, [(t("{key} asks again", key=session.key("refresh")), "dim")], width)
 
 
 def lines(session: Session, machinery: Machinery, now_us: int, width: int) -> list[Line]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tui.language import N_, t
 from tui.state.pages import PAGE_NAME, Page, Pane
 from tui.state.session import Session
-from tui.state.zone import zone_word
 from tui.views.text import Line, Span, Tone, clip, count, moment, quantity, span_seconds, spread, width_of
 from tui.views.times import window_text
+from tui.zone import zone_word
 
 PANE_NAME = {Pane.SOURCES: N_("SOURCES"), Pane.EPISODES: N_("EPISODES"), Pane.DETAIL: N_("DETAIL")}
 
@@ -66,7 +66,7 @@ def _left(session: Session, now_us: int, engine: str, level: int, *, single: boo
     if store.dropped and level < 4:
         spans += [(" │ ", "rule"), (t("! {n} not shown", n=count(store.dropped)), "bad")]
     if unsent := store.ledger.verdicts.unsent:
-        spans += [(" │ ", "rule"), (t("◌ {n} unsent", n=unsent), "warn")]
+        spans += [(" │ ", "rule"), (t("◌ {n} unsent", n=unsent) if level < 6 else f"◌ {unsent}", "warn")]
     gap = " │ " if level < 6 else " "
     if session.past is not None:
         words = window_text(session.past.window, now_us)

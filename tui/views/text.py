@@ -11,7 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 from qraft.model import PatternType
 from tui.language import N_, t
-from tui.state.zone import zone
+from tui.zone import zone
 
 Tone = Literal[
     "text",
@@ -52,7 +52,7 @@ _ASCII: Final = str.maketrans(
         "─": "-", "│": "|", "┬": "+", "┴": "+", "├": "+", "┤": "+", "┊": ":", "╌": "-", "▌": ">", "▸": ">", "┄": "-",
         "…": "~", "·": ".", "—": "-", "–": "-", "→": ">", "↑": "^", "↓": "v", "↵": "<", "×": "x", "≥": ">", "µ": "u",
         "▁": "_", "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "%", "█": "#", "━": "=", "╸": "-", "σ": "s",
-        "»": ">", "«": "<",
+        "»": ">", "«": "<", "±": "~", "┼": "+", "“": '"', "”": '"', "‘": "'", "’": "'", "←": "<",
     }
 )  # fmt: skip
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tui.language import t
 from tui.state.window import Window
-from tui.state.zone import zone_word
 from tui.views.text import moment, span_seconds
+from tui.zone import zone_word
 
 
 def window_text(window: Window, now_us: int) -> str:

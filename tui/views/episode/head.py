@@ -7,7 +7,6 @@ from tui.language import t, tn
 from tui.state.episodes import Episode
 from tui.state.mutes import ends_us
 from tui.state.session import Session
-from tui.state.zone import zone_word
 from tui.views.episodes import state
 from tui.views.sentence import sentence
 from tui.views.text import (
@@ -28,6 +27,7 @@ from tui.views.text import (
     wrap,
 )
 from tui.views.times import until
+from tui.zone import zone_word
 
 BAR = 20
 ROOMY = 90

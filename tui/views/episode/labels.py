@@ -94,4 +94,12 @@ def _clock(said: Feedback, session: Session, width: int) -> str:
 
 def empty(session: Session) -> tuple[str, Tone]:
     """Why nothing stands here."""
-    return unanswered(session, t("nobody has said anything: c confirms, x calls it a false positive, i writes a note"))
+    return unanswered(
+        session,
+        t(
+            "nobody has said anything: {confirm} confirms, {fp} calls it a false positive, {note} writes a note",
+            confirm=session.key("confirm"),
+            fp=session.key("false_positive"),
+            note=session.key("note"),
+        ),
+    )
