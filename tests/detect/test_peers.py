@@ -214,3 +214,14 @@ def test_batches_change_nothing() -> None:
     assert patterns == whole
     (one,) = [pattern for pattern in whole if pattern.detector == "peers"]
     assert (one.entity, one.kind, one.type) == ("host3", "member", "cluster_change")
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_rows_that_become_rare_do_no_harm(seed: int) -> None:
+    """Windows come in which no entity has rows enough to be compared."""
+    draw, peers = np.random.default_rng(seed), Peers(PeersSettings())
+    for time_us, entity, row in rows(fleet(seed, rounds=700)):
+        if time_us - START_US < 300 * SECOND or draw.random() < 0.05:
+            onset, state, warm, _ = peers.step(entity, time_us, row, 0.5)
+            assert (state, warm) == (0.0, 1.0)
+            assert 0.0 <= onset <= 1.0

@@ -190,10 +190,11 @@ class Peers:
         here = ~np.isnan(now[:, -1])
         if self._windows <= _AGE or self._windows % _AGE == 0:
             self._group(now, here)
+        here &= arrays["group"] >= 0  # whoever came since groups were made last has none yet
+        if not here.any():
+            return
         labels = np.where(here, arrays["group"], -1)
         number = int(labels.max()) + 1
-        if number == 0:
-            return  # none of those that are here was there when groups were made last
         centre, _ = middles(now, labels, number)
         floor = self._floor(now, here)
         late = arrays["late"]
