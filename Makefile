@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test setup lint format unit bench schema docs lock clean
+.PHONY: demo test setup lint format unit bench schema docs pictures lock clean
 
 demo: setup
 	@$(BIN)/qraft demo
@@ -45,6 +45,9 @@ schema: setup
 docs: setup
 	$(BIN)/qraft keys --markdown --lang en > docs/keys.md
 	$(BIN)/qraft keys --markdown --lang zh > docs/zh-CN/keys.md
+
+pictures: setup
+	$(BIN)/python -m tests.snapshots.pictures
 
 lock:
 	$(PIP) install uv

@@ -116,7 +116,14 @@ def test_the_settings_shown_are_valid(language: Language) -> None:
         assert set(tomllib.loads(text)) == {"tui"}
 
 
-@pytest.mark.parametrize("page", ["docs/keys.md", "docs/terminal.md", "docs/zh-CN/keys.md", "docs/zh-CN/terminal.md"])
+PAGES = [
+    "README.md",
+    "README.zh-CN.md",
+    *(f"docs/{folder}{name}.md" for folder in ("", "zh-CN/") for name in ("keys", "terminal")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page: str) -> None:
     for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", (ROOT / page).read_text(encoding="utf-8")):
         path = (ROOT / page).parent / target if target else ROOT / page

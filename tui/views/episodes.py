@@ -85,7 +85,10 @@ def title(session: Session, now_us: int, width: int, *, active: bool) -> Line:
         found = t(" {n} of {all} ", n=count(len(session.board.rows)), all=count(session.board.total))
         left += [(found, "text"), (f"/{session.filter.text}", "accent")]
     elif session.board.total:
-        left.append((t(" {n} open", n=count(sum(session.board.open_of.values()))), "text"))
+        if session.past is None:
+            left.append((t(" {n} open", n=count(sum(session.board.open_of.values()))), "text"))
+        else:
+            left.append((f" {count(session.board.total)}", "text"))
         left.append((t(" · {n} new", n=count(session.board.new)), "text"))
     if session.board.hidden:
         left.append((t(" · {n} muted", n=count(session.board.hidden)), "warn"))

@@ -81,7 +81,7 @@ def _engine(name: str, state: EngineState, now_us: int, width: int) -> list[Line
     pairs: list[tuple[str, str, Tone]] = [
         (t("state"), word, tone),
         (t("uptime"), span_seconds(stats.uptime_seconds), "text"),
-        (t("events/s"), quantity(stats.rate), "strong"),
+        (t("events/s"), "—" if state.silent(now_us) else quantity(stats.rate), "strong"),
         (t("lag"), duration(stats.lag_seconds), "warn" if stats.lag_seconds >= 2 else "text"),
         (t("pending"), count(stats.pending), "text"),
         (t("memory"), f"{stats.rss_bytes / 1e6:.0f} MB", "text"),
@@ -138,7 +138,7 @@ def _stage(stage: StageStats, keep: int, width: int) -> Line:
         (fit(quantity(stage.late) if stage.late else "·", 7, right=True) + " ", "warn" if stage.late else "dim"),
         (fit(quantity(stage.depth), 7, right=True) + " ", "text"),
         (fit(duration(stage.lag_seconds), 6, right=True) + " ", "text"),
-        (fit(f"{stage.seconds:.0f} s", 7, right=True) + " ", "text"),
+        (fit(duration(stage.seconds), 7, right=True) + " ", "text"),
     ]
     spans = cells[:keep]
     if stage.reasons and width >= 90:

@@ -16,6 +16,9 @@ from tui.state.prompt import Prompt, Recall
 from tui.views.text import fit
 from tui.widgets.line_view import LineView
 
+TYPING = 12
+"""Cells left free for what is typed next."""
+
 
 class PromptInput(Input):
     """The text. Up and down recall what was answered before, tab completes, escape gives up."""
@@ -97,6 +100,12 @@ class PromptLine(Container):
             return
         text, bad = (self._refusal, True) if self._refusal else self.prompt.remark(self.text)
         note = self.query_one("#prompt-remark", LineView)
+        label = self.query_one("#prompt-label", LineView).size.width
+        room = max(self.size.width // 4, self.size.width - label - cell_len(self.text) - TYPING)
+        width = min(cell_len(text) + 2, room)
+        if note.size.width != width:
+            note.styles.width = width
+            self.call_after_refresh(self.paint)
         note.show([((fit(text, max(0, note.size.width - 1), right=True), "bad" if bad else "dim"),)])
 
     def close(self) -> None:
