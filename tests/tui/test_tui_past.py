@@ -159,6 +159,18 @@ def frame(said: Said, now_us: int, text: str = "", mutes: Mutes | None = None) -
     return [e.key for e in said.rows]
 
 
+def test_in_a_past_window_stands_what_was_said_in_it(make_pattern: MakePattern, now_us: int) -> None:
+    said, pattern = Said(), make_pattern(entity="btc", summary="price moved")
+    for i, at in enumerate((-100, -50, 0)):
+        stamp = iso_from_us(now_us + at * SECOND)
+        said.hear(verdict(pattern, feedback_id=f"v{i}", timestamp=stamp), Episode.of(pattern))
+    said.frame(Mutes(), "me", "", now_us, Window(now_us - 60 * SECOND, now_us))
+    assert [entry.label.feedback.feedback_id for entry in said.rows] == ["v1"]
+    assert (said.rows[0].label.entity, said.rows[0].label.summary) == ("btc", "price moved"), "known before it is stored"
+    said.frame(Mutes(), "me", "", now_us)
+    assert len(said.rows) == 3
+
+
 def test_stored_and_just_heard_stand_together_the_newest_first(make_pattern: MakePattern, now_us: int) -> None:
     said, made = Said(), [make_pattern(at, source="host") for at in (-30, -20, -10, 0)]
     told = [verdict(p, source="host") for p in made]

@@ -14,6 +14,7 @@ from tui.language import t
 from tui.pages.base import PageView
 from tui.state.pages import Page
 from tui.state.said import Entry
+from tui.state.window import Window
 from tui.views import feedback
 from tui.widgets.row_table import RowTable
 
@@ -27,6 +28,7 @@ class FeedbackPage(PageView):
     page: ClassVar[Page] = Page.FEEDBACK
 
     _shown_for: object = None
+    _window: Window | None = None
 
     def compose(self) -> ComposeResult:
         """One list."""
@@ -35,6 +37,9 @@ class FeedbackPage(PageView):
     def paint(self, now_us: int) -> None:
         """See `PageView`."""
         session, said = self.session, self.session.said
+        if self._window != session.window:
+            self._window = session.window
+            self.refresh_data()
         if not said.loading and now_us - said.asked_us > AGAIN_US:
             said.asked_us, said.loading = now_us, True
             self.run_worker(self._ask(first=True), group="feedback", exclusive=True)
@@ -42,10 +47,10 @@ class FeedbackPage(PageView):
             said.loading = True
             self.run_worker(self._ask(first=False), group="feedback", exclusive=True)
         find = session.finds.get(self.page, "")
-        asked = (find, said.mine)
+        asked = (find, said.mine, session.window)
         if self.moves_on() or asked != self._shown_for:
             self._shown_for = asked
-            said.frame(session.store.mutes, session.judge.user, find, now_us)
+            said.frame(session.store.mutes, session.judge.user, find, now_us, session.window)
         table = self.query_one("#feedback", RowTable)
         width, height = table.size
         if not width:
@@ -65,8 +70,13 @@ class FeedbackPage(PageView):
 
     async def _ask(self, *, first: bool) -> None:
         said = self.session.said
+        window = self.session.window
         query = LabelQuery(
-            user=self.session.judge.user if said.mine else "", limit=PAGE_LABELS, before="" if first else said.more
+            user=self.session.judge.user if said.mine else "",
+            since_us=window.since_us if window else None,
+            until_us=window.until_us if window else None,
+            limit=PAGE_LABELS,
+            before="" if first else said.more,
         )
         try:
             labels = await self.outside.history.labels(query)

@@ -6,10 +6,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qraft.model import Feedback
+from qraft.model import Feedback, us_from_iso
 from qraft.store import StoredLabel
+from tui.state.episodes import Episode
 from tui.state.find import found
 from tui.state.mutes import Mutes
+from tui.state.window import Window
 
 MAX_HEARD = 500
 
@@ -46,11 +48,11 @@ class Said:
     more: str = ""
     version: int = 0
     _stored: OrderedDict[str, StoredLabel] = field(default_factory=OrderedDict)
-    _heard: OrderedDict[str, Feedback] = field(default_factory=OrderedDict)
+    _heard: OrderedDict[str, StoredLabel] = field(default_factory=OrderedDict)
 
-    def hear(self, feedback: Feedback) -> None:
-        """Takes what was just said, by whomever."""
-        self._heard[feedback.feedback_id] = feedback
+    def hear(self, feedback: Feedback, episode: Episode | None = None) -> None:
+        """Takes what was just said, by whomever, on the episode where that is known."""
+        self._heard[feedback.feedback_id] = _told(feedback, episode)
         self.version += 1
         if len(self._heard) > MAX_HEARD:
             self._heard.popitem(last=False)
@@ -58,7 +60,7 @@ class Said:
     @property
     def heard(self) -> list[Feedback]:
         """What was said since the start, the oldest first; only the latest of it."""
-        return list(self._heard.values())
+        return [label.feedback for label in self._heard.values()]
 
     def answer(self, labels: Sequence[StoredLabel], *, more: str, first: bool) -> None:
         """Takes a page of the database's answer."""
@@ -72,12 +74,13 @@ class Said:
         """Notes why there is no answer."""
         self.loading, self.problem = False, problem
 
-    def frame(self, mutes: Mutes, user: str, text: str, now_us: int) -> None:
-        """Computes the rows."""
-        undone = {f.undoes for f in self._heard.values() if f.verdict == "undo"}
-        undone |= {label.feedback.undoes for label in self._stored.values() if label.feedback.verdict == "undo"}
-        labels = {i: _told(f) for i, f in self._heard.items()} | self._stored
+    def frame(self, mutes: Mutes, user: str, text: str, now_us: int, window: Window | None = None) -> None:
+        """Computes the rows: of a window of the past, else all."""
+        labels = self._heard | self._stored
+        undone = {label.feedback.undoes for label in labels.values() if label.feedback.verdict == "undo"}
         told = [self._with(label, undone) for label in labels.values() if label.feedback.verdict != "undo"]
+        if window is not None:
+            told = [label for label in told if window.since_us <= _time_us(label.feedback) < window.until_us]
         told.sort(key=lambda label: (label.feedback.timestamp, label.feedback.feedback_id), reverse=True)
         entries = [Entry(labels.get(m.feedback_id) or _told(m), mute=True) for m in mutes.active(now_us)]
         entries += [Entry(label) for label in told if not self.mine or label.feedback.user == user]
@@ -110,8 +113,19 @@ class Said:
         return bool(self.more) and not self.loading and self.cursor in [e.key for e in self.rows[-20:]]
 
 
-def _told(feedback: Feedback) -> StoredLabel:
-    return StoredLabel(feedback, False, feedback.source, "", "", feedback.detector, "", "")
+def _told(feedback: Feedback, episode: Episode | None = None) -> StoredLabel:
+    if episode is None:
+        return StoredLabel(feedback, False, feedback.source, "", "", feedback.detector, "", "")
+    return StoredLabel(
+        feedback, False, episode.source, episode.entity, episode.type, episode.detector, episode.top.summary, ""
+    )
+
+
+def _time_us(feedback: Feedback) -> int:
+    try:
+        return us_from_iso(feedback.timestamp)
+    except ValueError:
+        return 0
 
 
 def haystack(label: StoredLabel) -> str:

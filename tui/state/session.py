@@ -100,7 +100,7 @@ class Session:
         """Takes what arrived since the last frame."""
         self.store.fold(batch, now_us)
         for feedback in batch.feedback:
-            self.said.hear(feedback)
+            self.said.hear(feedback, self._episode_of(feedback.pattern_id))
         for ledger in self._others():
             for feedback in batch.feedback:
                 ledger.judge(feedback, Delivery.STORED)
@@ -115,7 +115,7 @@ class Session:
     def hear(self, feedback: Feedback, delivery: Delivery) -> None:
         """Takes what somebody said, in every list."""
         self.store.judge(feedback, delivery)
-        self.said.hear(feedback)
+        self.said.hear(feedback, self._episode_of(feedback.pattern_id))
         for ledger in self._others():
             ledger.judge(feedback, delivery)
 
@@ -130,6 +130,12 @@ class Session:
         self.board.frame(self.view, self.filter, self.store.mutes, now_us)
         if self.opened is not None:
             self.opened = self._grown(self.opened)
+
+    def _episode_of(self, pattern_id: str) -> Episode | None:
+        for ledger in self.ledgers():
+            if (key := ledger.episodes.key_of(pattern_id)) is not None:
+                return ledger.episodes.get(key)
+        return None
 
     def _live(self, now_us: int) -> View:
         store = self.store

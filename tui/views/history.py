@@ -13,6 +13,8 @@ def title(session: Session, now_us: int, width: int) -> Line:
     """How many, of what time, by which filter, in which order, how long it took."""
     pages = session.pages
     left: list[Span] = [(" ", "title"), (t("HISTORY"), "title")]
+    if pages.problem:
+        left.append((f" {clean(pages.problem)}", "bad"))
     shown = len(pages.board.rows)
     if pages.total is not None:
         left.append((f" {count(shown)}", "text"))
@@ -26,8 +28,6 @@ def title(session: Session, now_us: int, width: int) -> Line:
     left.append((" ", "rule"))
     if pages.loading:
         right: list[Span] = [(t("asking …"), "warn")]
-    elif pages.problem:
-        right = [(clean(pages.problem), "bad")]
     else:
         right = [
             (t("{seconds} s", seconds=f"{pages.seconds:.2f}"), "dim"),
