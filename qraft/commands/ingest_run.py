@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 from qraft.bus import Bus, BusRejected, BusUnavailable, Publisher, oversized_letter
@@ -166,8 +166,20 @@ async def _chunks(inputs: Sequence[Path], stopped: asyncio.Event) -> AsyncGenera
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Chunk] = asyncio.Queue(CHUNKS)
 
+    puts: set[asyncio.Task[None]] = set()
+
     def put(chunk: Chunk) -> None:
-        asyncio.run_coroutine_threadsafe(queue.put(chunk), loop).result()
+        """Waits in the thread for room. What is awaited is made in the loop, so that one which ends leaves nothing behind."""
+        taken: Future[None] = Future()
+
+        def begin() -> None:
+            task = asyncio.create_task(queue.put(chunk), name="ingest-put")
+            puts.add(task)
+            task.add_done_callback(puts.discard)
+            task.add_done_callback(lambda put: taken.cancel() if put.cancelled() else taken.set_result(None))
+
+        loop.call_soon_threadsafe(begin)
+        taken.result()
 
     threading.Thread(target=_read, args=(inputs, put), name="ingest-reader", daemon=True).start()
     stop = asyncio.create_task(stopped.wait(), name="ingest-stop")
@@ -190,6 +202,8 @@ async def _chunks(inputs: Sequence[Path], stopped: asyncio.Event) -> AsyncGenera
             yield chunk
     finally:
         stop.cancel()
+        for task in list(puts):
+            task.cancel()
 
 
 def _read(inputs: Sequence[Path], put: Callable[[Chunk], None]) -> None:
