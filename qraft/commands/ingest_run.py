@@ -169,7 +169,7 @@ async def _chunks(inputs: Sequence[Path], stopped: asyncio.Event) -> AsyncGenera
     puts: set[asyncio.Task[None]] = set()
 
     def put(chunk: Chunk) -> None:
-        """Waits in the thread for room. What is awaited is made in the loop, so that one which ends leaves nothing behind."""
+        """Waits in the thread for room. What is awaited is made in the loop, so that none is left behind when that ends."""
         taken: Future[None] = Future()
 
         def begin() -> None:
