@@ -37,9 +37,17 @@ RECONNECT_SECONDS = 0.5
 
 @contextlib.asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Turns what nats-py raises into this package's errors."""
+    """Turns what nats-py raises into this package's errors.
+
+    A cancellation that comes in the same moment as an answer is lost in `asyncio.wait_for` before Python 3.12 (CPython issue
+    86296), which nats-py waits by; it is raised here, else whoever cancelled would wait for ever.
+    """
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task is not None else 0
     try:
         yield
+        if task is not None and task.cancelling() > cancelled:
+            raise asyncio.CancelledError
     except NoStreamResponseError as error:
         raise BusUnavailable("NATS has no stream for this subject; is the engine's stream set up?") from error
     except APIError as error:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from qraft.bus import Bus, BusRejected, BusUnavailable, Publisher, ensure_streams, serve_control
+from qraft.bus.client import translated
 from qraft.bus.codec import decode_message
 from qraft.bus.subjects import EVENTS_STREAM, PATTERNS_STREAM
 from qraft.model import Contributor, DeadLetter, Details, EngineStats, Event, Feedback, Pattern, Scope, pattern_id
@@ -157,3 +158,22 @@ def test_feedback_that_breaks_the_contract_is_a_dead_letter() -> None:
     assert good == verdict()
     assert isinstance(dead, DeadLetter)
     assert (dead.stage, dead.reason, dead.original) == ("bus", "a mute needs an end", encode(endless))
+
+
+async def test_a_cancellation_in_the_moment_of_an_answer_is_not_lost() -> None:
+    answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    went_on = False
+
+    async def ask() -> None:
+        nonlocal went_on
+        async with translated():
+            await asyncio.wait_for(answer, 5)
+        went_on = True
+
+    task = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    answer.set_result(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not went_on
