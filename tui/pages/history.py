@@ -48,11 +48,10 @@ class HistoryPage(PageView):
         if not board.rows:
             table.show([head[0], *history.nothing(session, width, height - 1)])
             return
-        cursor = next((i for i, e in enumerate(board.rows) if e.key == board.cursor), -1)
         table.show_rows(
             head,
             board.rows,
-            cursor,
+            board.at,
             lambda e: episodes.row(session, e, width, stored=True),
             active=True,
             marked=lambda e: e.key in board.marked,

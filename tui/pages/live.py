@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -178,7 +179,7 @@ class LivePage(PageView):
             table.show([rule, *body])
             return
         rows = with_gaps(session)
-        cursor = next((i for i, e in enumerate(rows) if isinstance(e, Episode) and e.key == board.cursor), -1)
+        cursor = board.at if rows is board.rows else _place(rows, board.cursor)
         table.show_rows(
             [rule, episodes.header(width)],
             rows,
@@ -194,12 +195,16 @@ class LivePage(PageView):
         )
 
 
-def with_gaps(session: Session) -> list[Episode | Gap]:
+def _place(rows: Sequence[Episode | Gap], key: str) -> int:
+    return next((i for i, e in enumerate(rows) if isinstance(e, Episode) and e.key == key), -1)
+
+
+def with_gaps(session: Session) -> Sequence[Episode | Gap]:
     """The live rows with a line at each time from which live patterns may be missing, where they stand in order of time."""
     board = session.board
     gaps = session.store.gaps.all()
     if not gaps or session.past is not None or board.order.index != 0 or board.order.reverse or session.filter:
-        return list(board.rows)
+        return board.rows
     out: list[Episode | Gap] = []
     left = gaps[::-1]
     for episode in board.rows:

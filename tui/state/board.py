@@ -86,6 +86,7 @@ class Board:
     _cause: object = None
     _matched: dict[str, tuple[Episode, object, bool]] = field(default_factory=dict)
     _filter: Filter = field(default_factory=Filter)
+    _found: tuple[list[Episode], str, int] | None = None
 
     def frame(self, view: View, chosen: Filter, mutes: Mutes, now_us: int) -> None:
         """Computes the rows of the next frame, where something happened since the last."""
@@ -144,7 +145,7 @@ class Board:
         """Keeps the cursor on its episode; where that has gone, on the row that took its place."""
         key = view.ledger.episodes.resolve(self.cursor)
         if rows and all(e.key != key for e in rows):
-            index = next((i for i, e in enumerate(self.rows) if e.key == self.cursor), 0)
+            index = max(0, self.at)
             key = rows[min(index, len(rows) - 1)].key
         self.cursor = key
         if self.marked:
@@ -163,9 +164,17 @@ class Board:
     # --- the cursor
 
     @property
+    def at(self) -> int:
+        """Where the cursor stands among the rows, -1 where on none. Looked for once a list, however often it is asked."""
+        if self._found is None or self._found[0] is not self.rows or self._found[1] != self.cursor:
+            index = next((i for i, e in enumerate(self.rows) if e.key == self.cursor), -1)
+            self._found = (self.rows, self.cursor, index)
+        return self._found[2]
+
+    @property
     def selected(self) -> Episode | None:
         """The episode under the cursor in the frame last painted."""
-        return next((e for e in self.rows if e.key == self.cursor), None)
+        return self.rows[self.at] if self.at >= 0 else None
 
     @property
     def selected_source(self) -> SourceState | None:
@@ -182,7 +191,7 @@ class Board:
     def move(self, steps: int, now_us: int) -> None:
         """Moves the cursor over the episodes of the last frame."""
         if self.rows:
-            index = next((i for i, e in enumerate(self.rows) if e.key == self.cursor), 0)
+            index = max(0, self.at)
             self.cursor = self.rows[min(len(self.rows) - 1, max(0, index + steps))].key
             self.held_until_us = now_us + HOLD_US
             if self.range_from:
@@ -197,7 +206,7 @@ class Board:
 
     def next_new(self, steps: int, is_new: Callable[[Episode], bool], now_us: int) -> bool:
         """Moves the cursor to the next episode (or the one before) without a verdict; whether there is one."""
-        index = next((i for i, e in enumerate(self.rows) if e.key == self.cursor), -1)
+        index = self.at
         order = range(index + 1, len(self.rows)) if steps > 0 else range(index - 1, -1, -1)
         for i in order:
             if is_new(self.rows[i]):

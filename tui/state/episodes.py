@@ -7,6 +7,7 @@ What comes out depends on the set of patterns only, never on the order in which 
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
 from sys import intern
@@ -150,6 +151,7 @@ class Episodes:
         self._by_key: dict[str, Episode] = {}
         self._runs: dict[Group, list[str]] = {}
         self._key_of: dict[str, str] = {}
+        self._ids: deque[str] = deque()
         self._alias: dict[str, str] = {}
         self._seq = 0
         self._merges: list[tuple[str, str]] = []
@@ -255,9 +257,11 @@ class Episodes:
         )
 
     def _remember(self, pattern_id: str, key: str) -> None:
+        if pattern_id not in self._key_of:
+            self._ids.append(pattern_id)
         self._key_of[pattern_id] = key
         if len(self._key_of) > self._max_ids:
-            del self._key_of[next(iter(self._key_of))]
+            del self._key_of[self._ids.popleft()]  # the first key of a dict is dear to find once many before it are gone
 
     def _forget_oldest(self) -> None:
         key = next(iter(self._by_key))
