@@ -110,8 +110,9 @@ class RestAdapter:
             if page is None:
                 end = "failed"
                 break
-            found += [Found(record, page.document) for record in page.records]
             request = pages.after(answer, page)
+            if not pages.repeated:
+                found += [Found(record, page.document) for record in page.records]
             if settings.pages is None:
                 headers = answer.headers
                 after = Position(etag=headers.get("etag", ""), modified=headers.get("last-modified", ""), of=asked)

@@ -18,6 +18,7 @@ class Pages:
 
     Attributes:
         cut: whether `after` ended at ``max_pages`` while there was more.
+        repeated: whether the page last given to `after` was one before it again, so that its records are known.
     """
 
     def __init__(self, settings: PagesSettings | None, params: dict[str, str | int | float]) -> None:
@@ -27,6 +28,7 @@ class Pages:
         self._place = 0
         self._known: set[str | bytes] = set()
         self.cut = False
+        self.repeated = False
 
     def first(self) -> Request:
         """The request of the first page."""
@@ -54,7 +56,8 @@ class Pages:
         return following
 
     def _numbered_after(self, form: PagesSettings, answer: Answer, page: Records) -> Request | None:
-        if not page.count or page.count < form.size or self._repeated(hashlib.sha256(answer.body).digest()):
+        self.repeated = bool(page.count) and self._seen(hashlib.sha256(answer.body).digest())
+        if not page.count or page.count < form.size or self.repeated:
             return None
         self._place += 1 if form.by == "page" else page.count
         return self._numbered(form)
@@ -65,17 +68,17 @@ class Pages:
     def _named(self, form: PagesSettings, answer: Answer, page: Records) -> Request | None:
         if form.by == "link":
             address = answer_link(answer)
-            return None if address is None or self._repeated(str(address)) else Request(address, {})
+            return None if address is None or self._seen(str(address)) else Request(address, {})
         value = at(page.document, form.path)
         if value is ABSENT or value is None or value is False or value == "" or not isinstance(value, str | int | float):
             return None
-        if self._repeated(str(value)):
+        if self._seen(str(value)):
             return None
         if isinstance(value, str) and value.startswith(_ADDRESS):
             return Request(answer.url.join(value), {})
         return Request(None, {**self._params, (form.param or form.by): value})
 
-    def _repeated(self, mark: str | bytes) -> bool:
+    def _seen(self, mark: str | bytes) -> bool:
         known = mark in self._known
         self._known.add(mark)
         return known
