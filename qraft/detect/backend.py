@@ -1,7 +1,6 @@
 """The algorithms behind the detectors, each behind a protocol, with River's implementation as the reference.
 
-A compiled kernel may stand in for any of them; it must give River's results bit for bit. Fields are numbered, not named:
-River's k-means walks a set of keys, and only whole numbers have the same order in every process.
+A compiled kernel may stand in for any of them; it must give River's results bit for bit. Fields are numbered, not named.
 """
 
 from __future__ import annotations
@@ -37,18 +36,6 @@ class RateWatch(Protocol):
 
     def update(self, missed: bool) -> bool:
         """Takes one outcome; whether a rise is seen at it."""
-        ...
-
-
-class Codebook(Protocol):
-    """Online k-means with given first centres."""
-
-    def assign(self, x: Sequence[float]) -> int:
-        """Number of the nearest centre, which then moves towards the row. Values by field number."""
-        ...
-
-    def centres(self) -> list[list[float]]:
-        """The centres, one list of values by field number each."""
         ...
 
 
@@ -238,26 +225,3 @@ def _splits(fields: int, trees: int, height: int, window: int, seed: int) -> Flo
             level = [child for node in level for child in node.children]
     out.setflags(write=False)
     return out
-
-
-class OnlineKMeans:
-    """Online k-means (Sculley 2010): River's assignments and centres, bit for bit, over flat lists. Rows must be complete.
-
-    The expressions are River's, operation by operation, with its distance's power of 2.
-    """
-
-    def __init__(self, centres: Sequence[Sequence[float]], halflife: float) -> None:
-        self._centres = [list(centre) for centre in centres]
-        self._halflife = halflife
-
-    def assign(self, x: Sequence[float]) -> int:
-        """River's ``learn_predict_one``."""
-        gaps = [sum([abs(a - b) ** 2 for a, b in zip(centre, x, strict=False)]) for centre in self._centres]
-        nearest = gaps.index(min(gaps))
-        halflife = self._halflife
-        self._centres[nearest] = [a + halflife * (b - a) for a, b in zip(self._centres[nearest], x, strict=False)]
-        return nearest
-
-    def centres(self) -> list[list[float]]:
-        """The centres, one list of values by field number each."""
-        return [list(centre) for centre in self._centres]

@@ -49,12 +49,6 @@ def normal_decades(z: float, freedom: float = _TAIL_FREEDOM) -> float:
     return -math.log10(max(math.erfc(normal / math.sqrt(2.0)), 1e-300))
 
 
-def chi_square_z(value: float, freedom: int) -> float:
-    """The standard normal deviate of a chi-square value (Wilson & Hilferty 1931); negative below its median."""
-    spread = 2.0 / (9.0 * freedom)
-    return float(((value / freedom) ** (1.0 / 3.0) - (1.0 - spread)) / math.sqrt(spread))
-
-
 class Habit:
     """What a stream does often is not news: each finding makes the next one need more evidence, until it is forgotten.
 

@@ -7,11 +7,10 @@ from random import Random
 
 import pytest
 from river.anomaly import HalfSpaceTrees
-from river.cluster import KMeans
 from river.drift import ADWIN
 from river.drift.binary import DDM
 
-from qraft.detect.backend import HalfSpaceForest, OnlineKMeans, RiverAdwin, RiverDdm
+from qraft.detect.backend import HalfSpaceForest, RiverAdwin, RiverDdm
 
 
 @pytest.mark.parametrize(
@@ -34,22 +33,6 @@ def test_forest_is_rivers(fields: int, trees: int, height: int, window: int, mis
         if at % 97 == 0:
             ours = pickle.loads(pickle.dumps(ours))
     assert len(scores) > 20
-
-
-@pytest.mark.parametrize("fields", [1, 3, 40])
-def test_kmeans_is_rivers(fields: int) -> None:
-    draw = Random(fields)
-    first = [[draw.gauss(0, 1) for _ in range(fields)] for _ in range(4)]
-    river = KMeans(n_clusters=4, halflife=0.01, seed=1)
-    for number, centre in enumerate(first):
-        river.centers[number].update(enumerate(centre))
-    ours = OnlineKMeans(first, 0.01)
-    for at in range(2000):
-        row = [draw.gauss(0, 2) for _ in range(fields)]
-        assert ours.assign(row) == river.learn_predict_one(dict(enumerate(row)))
-        if at % 500 == 0:
-            ours = pickle.loads(pickle.dumps(ours))
-    assert ours.centres() == [[centre[field] for field in range(fields)] for centre in river.centers.values()]
 
 
 def test_adwin_is_rivers_and_survives_a_pickle() -> None:
