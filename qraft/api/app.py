@@ -15,7 +15,7 @@ from qraft import __version__
 from qraft.api import problems
 from qraft.api.links import Backend
 from qraft.api.problems import Problem, documented
-from qraft.api.verdicts import compose
+from qraft.api.verdicts import all_said, compose
 from qraft.api.views import (
     FeedbackRequest,
     FeedbackView,
@@ -114,7 +114,8 @@ def create_app(
     async def feedback(pattern_id: PatternId, request: FeedbackRequest) -> FeedbackView:
         bus = await backend().bus()
         found = await stored(pattern_id)
-        said = await (await backend().history()).feedback(pattern_id) if request.verdict == "undo" else []
+        undo = request.verdict == "undo"
+        said = await all_said(bus, await backend().history(), found.pattern) if undo else []
         verdict = compose(
             found.pattern,
             said,

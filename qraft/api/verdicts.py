@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qraft.bus import Bus
 from qraft.model import Feedback, Pattern, Scope, Verdict, feedback_fault, us_from_iso
+from qraft.store import History
 
 
 class NothingToUndo(Exception):
@@ -13,6 +15,19 @@ class NothingToUndo(Exception):
 
 class FaultyFeedback(Exception):
     """A mute without its scope or its end, a note without its text; the text is a sentence for people."""
+
+
+async def all_said(bus: Bus, history: History, pattern: Pattern) -> list[Feedback]:
+    """All that was said on a pattern, oldest first, what is on its way to the store too.
+
+    Raises:
+        BusUnavailable: NATS does not answer.
+        StoreUnavailable: ClickHouse does not answer.
+    """
+    pending = await bus.pending_feedback(pattern.source)  # first, so that what is stored meanwhile is seen in either place
+    stored = await history.feedback(pattern.pattern_id)
+    known = {one.feedback_id for one in stored}
+    return stored + [one for one in pending if one.pattern_id == pattern.pattern_id and one.feedback_id not in known]
 
 
 def last_said(said: Sequence[Feedback], user: str, now: str) -> Feedback | None:

@@ -22,7 +22,7 @@ from nats.errors import (
     TimeoutError as NatsTimeoutError,
 )
 from nats.js import JetStreamContext
-from nats.js.errors import APIError, NoStreamResponseError
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from qraft.bus import subjects
 from qraft.bus.errors import BusRejected, BusUnavailable
@@ -184,6 +184,28 @@ class Bus:
             await self.jetstream().publish(
                 subjects.feedback_subject(feedback.source), encode(feedback), headers={"Nats-Msg-Id": feedback.feedback_id}
             )
+
+    async def pending_feedback(self, source: str) -> list[Feedback]:
+        """What operators said on patterns of ``source`` that stands in the stream and is not stored yet, oldest first."""
+        found: list[Feedback] = []
+        decoder = msgspec.json.Decoder(Feedback)
+        async with translated():
+            jetstream, sequence = self.jetstream(), 0
+            while True:
+                try:
+                    message = await jetstream.get_msg(
+                        subjects.EVENTS_STREAM,
+                        seq=sequence + 1,
+                        subject=f"qraft.lane.*.{subjects.FEEDBACK}.{source}",
+                        direct=True,
+                        next=True,
+                    )
+                except NotFoundError:
+                    return found
+                assert message.seq is not None, "a stored message has its sequence"
+                sequence = message.seq
+                if (said := _decoded(decoder, message.data or b"", message.subject or "")) is not None:
+                    found.append(said)
 
     async def publish_stats(self, stats: EngineStats) -> None:
         """Publishes an engine's statistics; whoever does not listen misses them."""

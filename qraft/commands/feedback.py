@@ -60,7 +60,7 @@ def feedback(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Says something on a pattern; prints its id once it is stored.
+    """Says something on a pattern; prints its id once the stream holds it, which loses nothing.
 
     confirmed and false_positive move the alert line of the pattern's source and detector. A mute hides what it covers from
     everybody's screens until it ends; nothing else changes by it, nor by a note.
@@ -124,26 +124,31 @@ def _scope(pattern: Pattern, keys: frozenset[str]) -> Scope:
 
 
 async def _give(found: Instance, pattern_id: str, wish: _Wish) -> Feedback:
+    from qraft.api.verdicts import all_said
+
+    async with open_store(found) as store, open_bus(found) as bus:
+        stored = await store.history.pattern(pattern_id)
+        if stored is None:
+            raise UserError(f"no pattern {pattern_id} is stored; `qraft patterns` lists them")
+        said = await all_said(bus, store.history, stored.pattern) if wish.verdict == "undo" else []
+        given = _composed(stored.pattern, said, wish)
+        await bus.send_feedback(given)
+    return given
+
+
+def _composed(pattern: Pattern, said: Sequence[Feedback], wish: _Wish) -> Feedback:
     from qraft.api.verdicts import compose
     from qraft.model import iso_from_us, us_from_datetime
 
-    async with open_store(found) as store:
-        stored = await store.history.pattern(pattern_id)
-        said = await store.history.feedback(pattern_id)
-    if stored is None:
-        raise UserError(f"no pattern {pattern_id} is stored; `qraft patterns` lists them")
     now_us = us_from_datetime(datetime.now(UTC))
-    given = compose(
-        stored.pattern,
+    return compose(
+        pattern,
         said,
         verdict=wish.verdict,
         note=wish.note,
         user=wish.user,
         feedback_id=str(uuid.uuid4()),
         timestamp=iso_from_us(now_us),
-        scope=_scope(stored.pattern, wish.keys) if wish.keys else None,
+        scope=_scope(pattern, wish.keys) if wish.keys else None,
         until=iso_from_us(now_us + wish.length_us) if wish.length_us else "",
     )
-    async with open_bus(found) as bus:
-        await bus.send_feedback(given)
-    return given

@@ -188,6 +188,15 @@ async def test_an_undo_names_the_verdict_it_takes_back(client: httpx.AsyncClient
     assert other.json()["detail"] == f'no verdict of "ops2" is in force on pattern {make_pattern(3).pattern_id}'
 
 
+async def test_a_verdict_that_is_not_stored_yet_can_be_undone_at_once(client: httpx.AsyncClient) -> None:
+    path = f"/api/feedback/{make_pattern(5).pattern_id}"
+    given = (await client.post(path, json={"verdict": "confirmed", "user": "ops1"})).json()
+    undo = await client.post(path, json={"verdict": "undo", "user": "ops1"})
+    assert (undo.status_code, undo.json().get("undoes")) == (202, given["feedback_id"])
+    again = await client.post(path, json={"verdict": "undo", "user": "ops1"})
+    assert again.status_code == 409
+
+
 SCOPE = {"source": "market", "entity": "BTC", "type": "", "detector": ""}
 
 

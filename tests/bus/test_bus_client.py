@@ -84,6 +84,16 @@ async def test_a_pattern_published_again_stands_once(bus: Bus) -> None:
     assert (await bus.jetstream().stream_info(PATTERNS_STREAM)).state.messages == 1
 
 
+async def test_what_is_on_its_way_to_the_store_is_found_by_source_in_order(bus: Bus) -> None:
+    assert await bus.pending_feedback("host") == []
+    for number in range(3):
+        await bus.send_feedback(verdict(feedback_id=f"f{number}"))
+    await bus.send_feedback(verdict(feedback_id="other", source="other"))
+    assert [one.feedback_id for one in await bus.pending_feedback("host")] == ["f0", "f1", "f2"]
+    assert [one.feedback_id for one in await bus.pending_feedback("other")] == ["other"]
+    assert await bus.pending_feedback("none") == []
+
+
 async def test_a_verdict_sent_again_stands_once_and_needs_a_source(bus: Bus) -> None:
     for _ in range(2):
         await bus.send_feedback(verdict())
