@@ -21,7 +21,7 @@ import pytest
 from qraft import cli
 from qraft.bus import Bus, ensure_streams
 from qraft.config import RunInfo, read_run, write_run
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import (
     Details,
     EngineStats,

@@ -11,9 +11,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from qraft.config.base import SOURCE_NAME, Port, Probability, Seconds, Section, Size, address
+from qraft.config.api import ApiSettings, MetricsSettings
+from qraft.config.base import SOURCE_NAME, Probability, Seconds, Section
 from qraft.config.detect import DetectSettings
+from qraft.config.servers import ClickHouseSettings, NatsSettings
 from qraft.config.sources import Source, SourceName, SourceSettings
+from qraft.config.store import StoreSettings
 
 
 class EngineSettings(Section):
@@ -50,65 +53,6 @@ class PressureSettings(Section):
         if not self.wait_seconds < self.light_seconds < self.archive_seconds:
             raise ValueError("expected wait_seconds < light_seconds < archive_seconds")
         return self
-
-
-class NatsSettings(Section):
-    """The message bus."""
-
-    url: Annotated[str, address("nats", "tls")] = "embedded"
-    """"embedded", or the address of a NATS server with JetStream."""
-    max_bytes: Size = 1024**3
-    """Size of the event stream; when it is full, sources wait."""
-    sync_always: bool = False
-    """Embedded server only: flush every write to disk, so that even a power failure loses nothing."""
-
-
-class ClickHouseSettings(Section):
-    """The database."""
-
-    url: Annotated[str, address("http", "https")] = "embedded"
-    """"embedded", or the HTTP address of a ClickHouse server."""
-    database: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = "qraft"
-    """Database that holds Qraft's tables; made when it is missing."""
-    user: str = "default"
-    """User name."""
-    password_env: str = ""
-    """Name of the environment variable that holds the password."""
-
-
-class StoreSettings(Section):
-    """How long what is stored stays."""
-
-    retention_days: Annotated[int, Field(ge=1, le=3650)] = 7
-    """Days until events and ordinary patterns are deleted."""
-    important_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    """Days until important patterns are deleted."""
-    important_confidence: Probability = 0.9
-    """A pattern is important from this confidence on, or once an operator confirms it."""
-
-    @model_validator(mode="after")
-    def _order(self) -> StoreSettings:
-        if self.important_days < self.retention_days:
-            raise ValueError("important_days must not be below retention_days")
-        return self
-
-
-class ApiSettings(Section):
-    """The REST server."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: Port = 0
-    """Port to listen on; 0 takes a free one and writes it to run.json."""
-
-
-class MetricsSettings(Section):
-    """The engine's Prometheus endpoint."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: Port = 0
-    """Port to listen on; 0 takes a free one and writes it to run.json."""
 
 
 class FeedbackSettings(Section):

@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.store.client import Client
 from qraft.store.errors import StoreRejected
 

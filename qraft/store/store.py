@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import ASIDES
 from qraft.store import schema
 from qraft.store.client import Client

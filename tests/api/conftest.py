@@ -14,7 +14,7 @@ import uvicorn
 from qraft.api.app import create_app
 from qraft.api.links import links
 from qraft.bus import Bus, ensure_streams
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import Feedback
 from qraft.store import Block, Store
 from tests.api.sample import NOW, START_US, Serve, make_events, make_pattern, raw, until, until_well

@@ -14,7 +14,8 @@ import psutil
 
 from qraft.bus import Bus
 from qraft.bus.streams import ensure_streams
-from qraft.config.settings import ClickHouseSettings, StoreSettings
+from qraft.config.servers import ClickHouseSettings
+from qraft.config.store import StoreSettings
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.nats import start_nats
 from qraft.store import Block, Store

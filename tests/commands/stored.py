@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qraft.config import RunInfo, Settings, write_run
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import Event, Feedback, Pattern, Verdict, event_id, iso_from_us
 from qraft.pipeline import Pipeline
 from qraft.store import Block, RawRow, Store

@@ -14,7 +14,7 @@ import pytest
 
 from qraft import cli
 from qraft.config import RunInfo, write_run
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import CleanEvent, Contributor, Details, Feedback, Pattern, event_id, iso_from_us
 from qraft.store import Block, Store
 from tests.commands.stored import START_US, instance

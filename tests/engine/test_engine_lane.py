@@ -14,7 +14,8 @@ import pytest
 from qraft.bus import Bus, LaneReader, Publisher, Recovery, ensure_streams, partition_of
 from qraft.config import Settings
 from qraft.config.detect import DetectSettings, ForestSettings
-from qraft.config.settings import EngineSettings, StoreSettings
+from qraft.config.settings import EngineSettings
+from qraft.config.store import StoreSettings
 from qraft.engine.lane import Lane
 from qraft.engine.meters import Meters
 from qraft.engine.notices import Notices

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.store import Store
 
 

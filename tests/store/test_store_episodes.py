@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.filter import parse
 from qraft.model import Contributor, Details, Feedback, Pattern, Verdict, iso_from_us, us_from_iso
 from qraft.store import Block, EpisodeQuery, Store, StoredEpisode, StoreRejected

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import CleanEvent, Details, Event, Feedback, Pattern, PatternType, Verdict, iso_from_us
 from qraft.store import Block, PatternQuery, RawRow, SourceTotals, Store, StoreRejected
 from qraft.store.rows import event_uuid

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import Details, Feedback, Pattern, Scope, Verdict, iso_from_us
 from qraft.store import Block, LabelQuery, PatternQuery, Store, StoreRejected
 from qraft.store.schema import migrations, statements

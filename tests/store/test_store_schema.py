@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import Contributor, Details, Event, Pattern, iso_from_us
 from qraft.store import Block, RawRow, Store, StoreRejected
 from qraft.store.rows import TABLES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.process import free_port
 from qraft.model import Feedback, Pattern, Scope, iso_from_us

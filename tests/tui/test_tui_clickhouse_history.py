@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.process import free_port
 from qraft.model import CleanEvent, Event, Feedback, Pattern, Scope, Verdict, event_id, iso_from_us, us_from_iso

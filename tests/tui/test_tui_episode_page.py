@@ -11,7 +11,7 @@ import httpx
 import pytest
 from textual.pilot import Pilot
 
-from qraft.config.settings import StoreSettings
+from qraft.config.store import StoreSettings
 from qraft.model import CleanEvent, Event, Feedback, Pattern, Scope, event_id, iso_from_us, us_from_iso
 from qraft.store import Block, EpisodeQuery, RawRow, Store
 from tui.app import QraftApp
