@@ -238,7 +238,7 @@ async def test_a_signal_while_it_connects_leaves_nothing(there: There, number: s
     status, said, family = await asyncio.to_thread(at_a_terminal, qraft("tui", "--ssh", "far"), slow, number)
     assert status == 128 + number
     assert "Traceback" not in said
-    assert all(map(gone, family))
+    await until(lambda: all(map(gone, family)), 30, "ssh and what it started end")
     assert proxy not in [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
     assert list(there.host.runtime.iterdir()) == []
 
