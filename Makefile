@@ -41,10 +41,13 @@ bench: setup
 
 schema: setup
 	$(BIN)/python schema/generate.py
+	$(BIN)/python schema/cluster.py
 
 docs: setup
 	$(BIN)/qraft keys --markdown --lang en > docs/keys.md
 	$(BIN)/qraft keys --markdown --lang zh > docs/zh-CN/keys.md
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m grafana.generate
 
 pictures: setup
 	$(BIN)/python -m tests.snapshots.pictures
@@ -53,6 +56,12 @@ lock:
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --group dev pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --constraint requirements.lock pyproject.toml \
+		--output-file requirements-run.lock
+	echo hatchling | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock - \
+		--output-file requirements-build.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

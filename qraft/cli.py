@@ -11,6 +11,9 @@ import typer
 
 from qraft import __version__
 from qraft.commands import (
+    alerts,
+    archive,
+    backup,
     cases,
     check,
     doctor,
@@ -25,20 +28,25 @@ from qraft.commands import (
     sources,
     state,
     tap,
+    tokens,
     tune,
     web,
 )
 
 USER_ERRORS = frozenset(
     {
-        "qraft.api.server.ApiError",
+        "qraft.api.errors.ApiError",
+        "qraft.api.tokens.TokenError",
         "qraft.api.verdicts.FaultyFeedback",
         "qraft.api.verdicts.NothingToUndo",
         "qraft.bus.errors.BusError",
+        "qraft.client.errors.ClientError",
         "qraft.commands.common.UserError",
         "qraft.config.load.ConfigError",
+        "qraft.config.tls.LoginError",
         "qraft.embedded.process.ChildError",
         "qraft.replay.errors.ReplayError",
+        "qraft.store.archive_errors.ArchiveError",
         "qraft.store.errors.StoreError",
         "qraft.web.errors.WebError",
     }
@@ -78,12 +86,17 @@ for _command, _example in (
     (state.status, "qraft status"),
     (tap.tap, "qraft tap host --stage scores --rate 5"),
     (feedback.feedback, "qraft feedback 0f6a3f1e-6f0e-5c6b-9d3e-6a1b2c3d4e5f false_positive --note 'nightly backup'"),
+    (backup.backup, "qraft backup /var/backups/qraft.tar.zst"),
+    (backup.restore, "qraft restore /var/backups/qraft.tar.zst --data-dir /var/lib/qraft"),
     (doctor.doctor, "qraft doctor"),
 ):
     app.command(epilog=f"Example: {_example}")(_command)
 app.command("test", epilog="Example: qraft test tests/ -k shift --junit results.xml")(cases.run_tests)
+app.add_typer(alerts.app)
 app.add_typer(experiments.app)
 app.add_typer(sources.app)
+app.add_typer(tokens.app)
+app.add_typer(archive.app)
 
 
 def main() -> int:

@@ -213,6 +213,9 @@ Level = Literal["full", "light", "archive"]
 LEVELS: Final[tuple[Level, ...]] = ("full", "light", "archive")
 """How much is done with an event, from all to least: every detector, the cheap ones, storing alone."""
 
+SourceState = Literal["starting", "running", "retrying", "paused", "finished", "failed", "external"]
+EngineState = Literal["starting", "running", "waiting", "stopping"]
+
 
 class SourceStats(Struct, frozen=True, gc=False):
     """One source in an engine's statistics. Totals count since the engine started; ``rate`` is events a second now.
@@ -222,7 +225,7 @@ class SourceStats(Struct, frozen=True, gc=False):
 
     source: str
     adapter: str = ""
-    state: Literal["starting", "running", "retrying", "paused", "finished", "failed", "external"] = "starting"
+    state: SourceState = "starting"
     detail: str = ""
     rate: float = 0.0
     lag_seconds: float = 0.0
@@ -241,7 +244,7 @@ class SourceStats(Struct, frozen=True, gc=False):
 
 
 class StageStats(Struct, frozen=True, gc=False):
-    """One stage (ingest, preprocess, detect, store) in an engine's statistics.
+    """One stage (ingest, preprocess, detect, publish, store) in an engine's statistics.
 
     ``depth`` is how many events wait in it, ``lag_seconds`` how long the oldest of them has; ``reasons`` splits ``dropped``.
     """
@@ -267,7 +270,7 @@ class EngineStats(Struct, frozen=True, gc=False):
 
     engine: str
     timestamp: str
-    state: Literal["starting", "running", "waiting", "stopping"]
+    state: EngineState
     detail: str = ""
     nats: bool = True
     clickhouse: bool = True

@@ -241,8 +241,11 @@ class Pipeline:
 
     def entities(self, source: str) -> int:
         """How many entities of a source are judged."""
-        known = self._sources.get(source)
-        return len(known.entities) if known is not None else 0
+        return len(self._sources[source].entities) if source in self._sources else 0
+
+    def look(self, source: str) -> _Source | None:
+        """A source's state, only to be looked at; None for one that was not seen."""
+        return self._sources.get(source)
 
     def _verdict(self, feedback: Feedback) -> None:
         key = self._lines.apply(feedback)
@@ -303,8 +306,7 @@ class Pipeline:
         dropped, begun = cleaner.dropped, self._stopwatch()
         clean = cleaner.take(event)
         self.preprocess_seconds += self._stopwatch() - begun
-        if cleaner.dropped != dropped:
-            _count_dropped(result, event.source, cleaner.dropped - dropped)
+        _count_dropped(result, event.source, cleaner.dropped - dropped)
         return clean
 
     def _judge(self, clean: CleanEvent, source: _Source, result: Result, *, light: bool) -> Scores:

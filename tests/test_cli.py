@@ -24,7 +24,8 @@ HEAVY = (
 COMMANDS = (
     *("up", "engine", "tui", "api", "demo", "check", "replay"),
     *("ingest", "patterns", "sources", "status", "tap", "feedback", "doctor"),
-    *("experiments", "tune", "explain", "test", "web", "keys"),
+    *("experiments", "tune", "explain", "test", "web", "keys", "tokens", "backup", "restore", "archive"),
+    "alerts",
 )
 
 

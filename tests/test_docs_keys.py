@@ -114,20 +114,3 @@ def test_the_settings_shown_are_valid(language: Language) -> None:
         settings = parse(text)
         resolve(settings.tui.keys)
         assert set(tomllib.loads(text)) == {"tui"}
-
-
-PAGES = [
-    "README.md",
-    "README.zh-CN.md",
-    *(f"docs/{folder}{name}.md" for folder in ("", "zh-CN/") for name in ("keys", "terminal")),
-]
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_leads_somewhere(page: str) -> None:
-    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", (ROOT / page).read_text(encoding="utf-8")):
-        path = (ROOT / page).parent / target if target else ROOT / page
-        assert path.is_file(), target
-        if anchor:
-            heads = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-            assert anchor in [head.lower().replace(" ", "-") for head in heads]

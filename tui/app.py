@@ -16,6 +16,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette, Provider
 
+from qraft.config import ClickHouseAddress, NatsAddress
 from tui import theme
 from tui.clipboard import CopyError, copy
 from tui.cost import STATS_VARIABLE, Cost, probe, process_usage, report
@@ -125,11 +126,9 @@ class QraftApp(TypedInOrder, inherit_bindings=False):
 
 def run(
     *,
-    nats_url: str,
-    clickhouse_url: str,
+    nats: NatsAddress,
+    clickhouse: ClickHouseAddress,
     database: str,
-    user: str,
-    password: str,
     data_dir: Path,
     engine: str,
     ascii_only: bool = False,
@@ -145,11 +144,9 @@ def run(
     """Shows the interface until the operator leaves; its exit status.
 
     Args:
-        nats_url: where live data comes from and verdicts go.
-        clickhouse_url: HTTP address of the database.
+        nats: where live data comes from and verdicts go.
+        clickhouse: the database.
         database: name of Qraft's database.
-        user: the database's user.
-        password: that user's password.
         data_dir: folder below which unsent verdicts and saved filters are kept.
         engine: name of the engine to watch.
         ascii_only: draw with ASCII characters only; a terminal without UTF-8 gets them in any case.
@@ -157,7 +154,7 @@ def run(
         language: of the interface.
         keys: by action, keys in place of its own.
         zone: in which times are shown at first.
-        place: what to call the place of the engine, where ``nats_url`` is only the near end of a tunnel.
+        place: what to call the place of the engine, where ``nats`` is only the near end of a tunnel.
         trouble: why the way there is cut, empty as long as it is not.
         fps: most pictures a second, 1 to 4.
         mouse: whether the mouse works; it is never needed, and takes away the terminal's own way to select text.
@@ -174,9 +171,9 @@ def run(
     use("en" if plain else language)  # Chinese has no ASCII form
     use_zone(zone)
     keymap = resolve(keys or {})
-    history = ClickHouseHistory(clickhouse_url, database=database, user=user, password=password)
-    wiring = Wiring(NatsFeed(nats_url), history, data_dir=data_dir, user=login_name(), keymap=keymap)
-    outside = wiring.outside(engine=engine, nats_url=nats_url, clickhouse_url=clickhouse_url, place=place, trouble=trouble)
+    history = ClickHouseHistory(clickhouse, database=database)
+    wiring = Wiring(NatsFeed(nats), history, data_dir=data_dir, user=login_name(), keymap=keymap)
+    outside = wiring.outside(engine=engine, nats_url=nats.url, clickhouse_url=clickhouse.url, place=place, trouble=trouble)
     app = QraftApp(
         wiring.session,
         outside,

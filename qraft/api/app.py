@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import uuid
+import functools
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any
+from typing import Any, Final
 
-from fastapi import FastAPI, Path, Query
-from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from fastapi import APIRouter, FastAPI, Security
 
 from qraft import __version__
-from qraft.api import problems
+from qraft.api import etags, operation, parts, problems
+from qraft.api.access import Role, needs
+from qraft.api.etags import EntityTags
+from qraft.api.guard import UNGUARDED, Guard, describe, install
 from qraft.api.links import Backend
-from qraft.api.problems import Problem, documented
-from qraft.api.verdicts import all_said, compose
-from qraft.api.views import (
-    FeedbackRequest,
-    FeedbackView,
-    Health,
-    PatternDetail,
-    PatternFilter,
-    PatternPage,
-    SourceList,
-    sources_now,
-)
-from qraft.bus import BusUnavailable
-from qraft.model import us_from_iso
-from qraft.store import StoredPattern
+from qraft.api.problems import Problem
+from qraft.api.routes import events, feedback, ingest, patterns, sources, stats, stream
+from qraft.api.views_ingest import IngestProblem
 
-EVENTS_BEFORE, EVENTS_AFTER = 50, 50
-"""Events shown around a pattern."""
-
-PatternId = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,64}$", description="The pattern's id.")]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+ROUTES: Final[tuple[tuple[APIRouter, Role], ...]] = (
+    (sources.router, "read"),
+    (patterns.router, "read"),
+    (events.router, "read"),
+    (stats.router, "read"),
+    (stream.router, "read"),
+    (feedback.router, "label"),
+    (ingest.router, "admin"),
+)
+"""The endpoints, each with the role that may use it."""
 
 
 def create_app(
@@ -42,7 +38,7 @@ def create_app(
     *,
     now: Callable[[], str],
     lifespan: Lifespan | None = None,
-    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]"),
+    guard: Guard = UNGUARDED,
 ) -> FastAPI:
     """The application.
 
@@ -50,8 +46,7 @@ def create_app(
         backend: gives what it stands on; asked at each request.
         now: the time now, ISO 8601 in UTC.
         lifespan: what is to be opened before it serves, and closed after.
-        hosts: names in the Host header that are answered; others are refused, which keeps web pages that point a name of
-            their own at loopback from reaching it.
+        guard: who and what is let through.
     """
     app = FastAPI(
         title="Qraft",
@@ -61,87 +56,29 @@ def create_app(
         docs_url=None,  # the pages that FastAPI offers load their scripts from elsewhere
         redoc_url=None,
     )
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     problems.install(app)
-
-    async def stored(pattern_id: str) -> StoredPattern:
-        found = await (await backend().history()).pattern(pattern_id)
-        if found is None:
-            raise HTTPException(404, f"no pattern {pattern_id} is stored; one just found is stored within seconds")
-        return found
-
-    @app.get("/healthz", summary="Whether the server and its parts are well", tags=["operation"])
-    async def health() -> Health:
-        parts = backend()
-        try:
-            nats = (await parts.bus()).connected
-        except BusUnavailable:
-            nats = False
-        clickhouse = await parts.clickhouse_answers()
-        return Health(status="ok" if nats and clickhouse else "degraded", nats=nats, clickhouse=clickhouse)
-
-    @app.get("/api/sources", summary="Every source, stored or read now", tags=["sources"], responses=documented(503))
-    async def sources() -> SourceList:
-        parts = backend()
-        return SourceList(sources=sources_now(await (await parts.history()).sources(), parts.engines()))
-
-    @app.get("/api/patterns", summary="Patterns, newest first", tags=["patterns"], responses=documented(422, 503))
-    async def patterns(wanted: Annotated[PatternFilter, Query()]) -> PatternPage:
-        found = await (await backend().history()).patterns(wanted.query())
-        return PatternPage.of(found, wanted.limit)
-
-    @app.get(
-        "/api/pattern/{pattern_id}",
-        summary="One pattern, with its verdicts and the events around it",
-        tags=["patterns"],
-        responses=documented(404, 422, 503),
-    )
-    async def pattern(pattern_id: PatternId) -> PatternDetail:
-        found = await stored(pattern_id)
-        history = await backend().history()
-        said = await history.feedback(pattern_id)
-        one = found.pattern
-        events = await history.events_around(one.source, one.entity, us_from_iso(one.timestamp), EVENTS_BEFORE, EVENTS_AFTER)
-        return PatternDetail.assemble(found, said, events)
-
-    @app.post(
-        "/api/feedback/{pattern_id}",
-        status_code=202,
-        summary="Says something on a pattern: a verdict, a mute, a note or an undo; answers once it is stored in the stream",
-        tags=["feedback"],
-        responses=documented(404, 409, 422, 503),
-    )
-    async def feedback(pattern_id: PatternId, request: FeedbackRequest) -> FeedbackView:
-        bus = await backend().bus()
-        found = await stored(pattern_id)
-        undo = request.verdict == "undo"
-        said = await all_said(bus, await backend().history(), found.pattern) if undo else []
-        verdict = compose(
-            found.pattern,
-            said,
-            verdict=request.verdict,
-            note=request.note,
-            user=request.user,
-            feedback_id=request.feedback_id or str(uuid.uuid4()),
-            timestamp=now(),
-            scope=request.wire_scope(),
-            until=request.wire_until(),
-        )
-        await bus.send_feedback(verdict)
-        return FeedbackView.of(verdict)
-
+    parts.provide(app, backend, now, guard.max_body)
+    app.add_middleware(EntityTags)  # first, so that it sees the answer as the endpoints make it
+    install(app, guard)
+    app.include_router(operation.router)
+    for router, role in ROUTES:
+        app.include_router(router, dependencies=[Security(needs(role))])
     _complete_schema(app)
     return app
 
 
 def _complete_schema(app: FastAPI) -> None:
-    """Adds the problem's model to the OpenAPI document, which FastAPI leaves out when only errors name it."""
+    """Adds the models of problems to the OpenAPI document, which FastAPI leaves out when only errors name them."""
     make = app.openapi
 
+    @functools.cache
     def openapi() -> dict[str, Any]:
         schema = make()
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema["components"]["schemas"] |= {**problem.pop("$defs", {}), "Problem": problem}
+        for model in (Problem, IngestProblem):
+            problem = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schema["components"]["schemas"] |= {**problem.pop("$defs", {}), model.__name__: problem}
+        describe(schema)
+        etags.describe(schema)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents

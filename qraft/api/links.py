@@ -10,14 +10,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from qraft.bus import Bus, BusUnavailable
+from qraft.bus import Bus, BusError, BusUnavailable
+from qraft.config import ClickHouseAddress, NatsAddress
 from qraft.model import EngineStats
-from qraft.store import History, Store, StoreError
+from qraft.store import Store, StoreError, StoreRejected, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 2.0
 RETRY_SECONDS = 1.0
+REFUSED_SECONDS = 5.0
 STALE_SECONDS = 5.0
 """An engine speaks once a second; one that was silent for so long is gone."""
 
@@ -25,8 +27,8 @@ STALE_SECONDS = 5.0
 class Backend(Protocol):
     """What the REST interface stands on."""
 
-    async def history(self) -> History:
-        """The stored patterns and events; StoreUnavailable while ClickHouse is away."""
+    async def store(self) -> Store:
+        """The database; StoreUnavailable while ClickHouse is away."""
         ...
 
     async def bus(self) -> Bus:
@@ -46,29 +48,28 @@ class Backend(Protocol):
 class Links:
     """Both connections of one server. Use :func:`links`."""
 
-    nats_url: str
-    clickhouse_url: str
+    nats: NatsAddress
+    clickhouse: ClickHouseAddress
     database: str
-    user: str
-    password: str
     _bus: Bus | None = None
+    _why: str = ""
     _store: Store | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _heard: dict[str, tuple[float, EngineStats]] = field(default_factory=dict)
 
-    async def history(self) -> History:
-        """The stored patterns and events.
+    async def store(self) -> Store:
+        """The database.
 
         Raises:
-            StoreUnavailable: ClickHouse does not answer.
-            StoreRejected: it refuses the user.
+            StoreUnavailable: ClickHouse does not answer, or refuses this server's login.
         """
         async with self._opening:
             if self._store is None:
-                self._store = await Store.connect(
-                    self.clickhouse_url, database=self.database, user=self.user, password=self.password
-                )
-            return self._store.history
+                try:
+                    self._store = await Store.connect(self.clickhouse, database=self.database)
+                except StoreRejected as error:  # this server's login, not the request
+                    raise StoreUnavailable(str(error)) from None
+            return self._store
 
     async def bus(self) -> Bus:
         """The connection to NATS.
@@ -77,7 +78,7 @@ class Links:
             BusUnavailable: there is none now.
         """
         if self._bus is None or not self._bus.connected:
-            raise BusUnavailable(f"NATS at {self.nats_url} does not answer")
+            raise BusUnavailable(f"NATS at {self.nats.url} does not answer{self._why}")
         return self._bus
 
     def engines(self) -> list[EngineStats]:
@@ -88,8 +89,7 @@ class Links:
     async def clickhouse_answers(self) -> bool:
         """Whether ClickHouse answers now."""
         try:
-            await self.history()
-            return self._store is not None and await self._store.ping()
+            return await (await self.store()).ping()
         except StoreError:
             return False
 
@@ -97,17 +97,23 @@ class Links:
         """Connects to NATS, however long that takes, and follows the engines' statistics."""
         while self._bus is None:
             try:
-                bus = await Bus.connect(self.nats_url, name="api", timeout=CONNECT_SECONDS)
-            except BusUnavailable as error:
-                log.warning("waiting for NATS: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
+                bus = await Bus.connect(self.nats, name="api", timeout=CONNECT_SECONDS)
+            except BusError as error:
+                await self._wait(error)
                 continue
             try:
                 await bus.watch_stats(self._hear)
-            except BusUnavailable:
+            except BusError as error:
                 await bus.close()
+                await self._wait(error)
                 continue
             self._bus = bus
+
+    async def _wait(self, error: BusError) -> None:
+        """Before the next attempt; what is refused is not mended in a moment."""
+        log.warning("waiting for NATS: %s", error)
+        self._why = "" if isinstance(error, BusUnavailable) else f": {error}"
+        await asyncio.sleep(RETRY_SECONDS if isinstance(error, BusUnavailable) else REFUSED_SECONDS)
 
     async def close(self) -> None:
         """Closes what was opened."""
@@ -121,9 +127,9 @@ class Links:
 
 
 @contextlib.asynccontextmanager
-async def links(*, nats_url: str, clickhouse_url: str, database: str, user: str, password: str) -> AsyncIterator[Links]:
+async def links(*, nats: NatsAddress, clickhouse: ClickHouseAddress, database: str) -> AsyncIterator[Links]:
     """Both connections for as long as the context lasts; neither server need be there yet."""
-    opened = Links(nats_url, clickhouse_url, database, user, password)
+    opened = Links(nats, clickhouse, database)
     listener = asyncio.create_task(opened.listen())
     try:
         yield opened

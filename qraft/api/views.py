@@ -1,17 +1,17 @@
-"""What the REST interface answers and takes: the models behind its OpenAPI document."""
+"""What the REST interface answers and takes on patterns, verdicts and sources: models of its OpenAPI document."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from qraft.api import examples
+from qraft.api.moments import Moment
+from qraft.api.views_events import EventView
 from qraft.model import (
-    CleanEvent,
     EngineStats,
     Feedback,
     PatternType,
@@ -21,7 +21,7 @@ from qraft.model import (
     iso_from_us,
     us_from_datetime,
 )
-from qraft.store import PatternQuery, SourceTotals, StoredPattern
+from qraft.store import Similar, SourceTotals, StoredPattern
 
 Standing = Literal["confirmed", "false_positive", "expected", "new_normal"]
 
@@ -71,6 +71,10 @@ class PatternView(BaseModel):
     line: float
     """The alert line it was judged by."""
     summary: str = ""
+    kind: str = ""
+    """What was found, more closely than the type: mean, variance, silence, …"""
+    began: str = ""
+    """Event time from which the change is there, where that is known to be before ``timestamp``."""
     verdict: Standing | None = None
     verdict_user: str = ""
     verdict_at: str = ""
@@ -84,7 +88,7 @@ class PatternView(BaseModel):
 
 
 class PatternPage(BaseModel):
-    """Patterns, newest first."""
+    """Some patterns of a list, in its order."""
 
     model_config = _example({"patterns": [examples.PATTERN], "next": f"1795356501000000_{examples.PATTERN_ID}"})
 
@@ -140,26 +144,20 @@ class FeedbackView(BaseModel):
         return cls.model_validate(msgspec.to_builtins(feedback))
 
 
-class EventView(BaseModel):
-    """An event as the detectors saw it."""
+class SimilarView(BaseModel):
+    """Earlier patterns like one, of each run of patterns one."""
 
-    model_config = _example(examples.EVENT)
-
-    event_id: str
-    source: str
-    entity: str
-    timestamp: str
-    fields: dict[str, float]
+    patterns: list[PatternView]
+    """The nearest first: of the same entity, of the same source, from elsewhere."""
+    verdicts: dict[str, int]
+    """How many runs alike have which verdict in force; ``none`` counts those without."""
 
     @classmethod
-    def of(cls, event: CleanEvent) -> EventView:
-        """The view of an event."""
+    def of(cls, found: Similar) -> SimilarView:
+        """The view of what was found."""
         return cls(
-            event_id=event.event_id,
-            source=event.source,
-            entity=event.entity,
-            timestamp=iso_from_us(event.time_us),
-            fields=event.fields,
+            patterns=[PatternView.of(one) for one in found.patterns],
+            verdicts={verdict or "none": runs for verdict, runs in found.verdicts.items()},
         )
 
 
@@ -172,15 +170,20 @@ class PatternDetail(PatternView):
     """All that was said, in the order in which it came: verdicts, mutes, notes and undos, what was undone too."""
     events: list[EventView]
     """Events of the same source and entity around the pattern, in order of time."""
+    similar: SimilarView | None = None
+    """Earlier patterns like it, where they were asked for."""
 
     @classmethod
-    def assemble(cls, stored: StoredPattern, feedback: Iterable[Feedback], events: Iterable[CleanEvent]) -> PatternDetail:
+    def assemble(
+        cls, stored: StoredPattern, feedback: Iterable[Feedback], events: list[EventView], similar: Similar | None
+    ) -> PatternDetail:
         """A pattern with what belongs to it."""
         return cls.model_validate(
             {
                 **_pattern(stored),
                 "feedback": [FeedbackView.of(one) for one in feedback],
-                "events": [EventView.of(one) for one in events],
+                "events": events,
+                "similar": None if similar is None else SimilarView.of(similar),
             }
         )
 
@@ -238,9 +241,10 @@ class FeedbackRequest(BaseModel):
     """Why; for ``note`` the note itself."""
     scope: ScopeView | None = None
     """What a mute covers, which needs it; nothing else takes it."""
-    until: datetime | None = None
+    until: Moment | None = None
     """When a mute ends, which it must, within 30 days; ISO 8601, without a zone it is UTC."""
     user: Annotated[str, Field(max_length=100)] = ""
+    """Who says it; the token's name where tokens are needed and it is left out."""
     feedback_id: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")] = None
     """Send the same id again to be sure: it is stored once. Without it every request is a verdict of its own."""
 
@@ -251,53 +255,6 @@ class FeedbackRequest(BaseModel):
     def wire_until(self) -> str:
         """The end as it travels, empty without one."""
         return "" if self.until is None else iso_from_us(us_from_datetime(self.until))
-
-
-class PatternFilter(BaseModel):
-    """Which patterns to list; what is left out does not narrow."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-    type: list[PatternType] = []
-    """May be given several times."""
-    source: list[str] = []
-    """May be given several times."""
-    entity: str | None = None
-    """Empty for sources that are not split."""
-    since: datetime | None = None
-    """Earliest event time, ISO 8601, included; without a zone it is UTC."""
-    until: datetime | None = None
-    """Latest event time, excluded."""
-    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
-    verdict: Literal["confirmed", "false_positive", "expected", "new_normal", "none"] | None = None
-    """The verdict in force; ``none`` for patterns without one."""
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    cursor: Annotated[str, Field(pattern=r"^(-?[0-9]{1,18}_[A-Za-z0-9-]{1,64})?$")] = ""
-    """``next`` of the page before."""
-
-    def query(self) -> PatternQuery:
-        """The store's query, for one pattern more than the page holds, which tells whether another page follows."""
-        return PatternQuery(
-            types=self.type,
-            sources=self.source,
-            entity=self.entity,
-            since_us=None if self.since is None else us_from_datetime(self.since),
-            until_us=None if self.until is None else us_from_datetime(self.until),
-            min_confidence=self.min_confidence,
-            verdict=self.verdict or "",
-            limit=self.limit + 1,
-            before=self.cursor,
-        )
-
-
-class Health(BaseModel):
-    """Whether the server and what it stands on are well."""
-
-    model_config = _example({"status": "ok", "nats": True, "clickhouse": True})
-
-    status: Literal["ok", "degraded"]
-    nats: bool
-    clickhouse: bool
 
 
 def sources_now(totals: Iterable[SourceTotals], engines: Iterable[EngineStats]) -> list[SourceView]:

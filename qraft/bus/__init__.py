@@ -4,6 +4,9 @@ from qraft.bus import lean  # noqa: F401 - before anything of nats
 from qraft.bus.client import Bus
 from qraft.bus.control import serve_control
 from qraft.bus.errors import BusError, BusRejected, BusUnavailable
+from qraft.bus.levels import StreamLevel, stream_levels
+from qraft.bus.offer import NotAllStored, offer_events
+from qraft.bus.pattern_stream import Gap, PatternStream, Published, StreamPlace
 from qraft.bus.publisher import Publisher, oversized_letter
 from qraft.bus.reader import Delivery, LaneReader
 from qraft.bus.recovery import Barrier, Recovery, Snapshot
@@ -28,21 +31,29 @@ __all__ = [
     "BusRejected",
     "BusUnavailable",
     "Delivery",
+    "Gap",
     "LaneReader",
+    "NotAllStored",
     "Pacer",
+    "PatternStream",
+    "Published",
     "Publisher",
     "Recovery",
     "Snapshot",
+    "StreamLevel",
+    "StreamPlace",
     "TapRequest",
     "TapRow",
     "TapSample",
     "TapStage",
     "ask_tap",
     "ensure_streams",
+    "offer_events",
     "oversized_letter",
     "partition_of",
     "publish_sample",
     "serve_control",
+    "stream_levels",
     "watch_published",
     "watch_tap",
 ]

@@ -7,10 +7,8 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import (
@@ -26,13 +24,14 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from qraft.bus import subjects
 from qraft.bus.errors import BusRejected, BusUnavailable
+from qraft.bus.login import Door
+from qraft.config import NatsAddress
 from qraft.model import EngineStats, Feedback, Pattern, Struct, encode, feedback_fault
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Struct)
 
 REQUEST_SECONDS = 5.0
-RECONNECT_SECONDS = 0.5
 
 
 @contextlib.asynccontextmanager
@@ -67,54 +66,49 @@ async def translated() -> AsyncIterator[None]:
 class Bus:
     """A connection to NATS. It reconnects for ever by itself; watchers survive that."""
 
-    def __init__(self, client: Client, url: str) -> None:
-        self._client = client
+    def __init__(self, door: Door, url: str) -> None:
+        self._door = door
+        self._client = door.client
         self._listeners: list[Callable[[bool], None]] = []
         self.url = url
         self.reconnects = 0
 
     @classmethod
     async def connect(
-        cls, url: str, *, name: str, on_change: Callable[[bool], None] | None = None, timeout: float = REQUEST_SECONDS
+        cls,
+        address: NatsAddress,
+        *,
+        name: str,
+        on_change: Callable[[bool], None] | None = None,
+        timeout: float = REQUEST_SECONDS,
     ) -> Self:
-        """Connects to the server at ``url``.
+        """Connects to the server at ``address``, or to one of its servers.
 
         Args:
-            url: ``nats://host:port``; ``?server_host_name=NAME`` says which name the server's certificate bears where the
-                address is not the server's own but that of a tunnel to it.
+            address: where it is and who connects; `NatsSettings.address` makes it.
             name: shown in the server's own monitoring.
             on_change: told, on the event loop, each time the connection goes (False) and comes back (True).
             timeout: seconds until the first connect is given up.
 
         Raises:
             BusUnavailable: no server answers there.
+            BusRejected: the server refuses the login, its certificate is not accepted, or a file cannot be used.
         """
-        client = Client()
-        bus = cls(client, url)
+        door = Door(address)
+        bus = cls(door, address.url)
         if on_change is not None:
             bus.listen(on_change)
         try:
             async with translated():
-                # allow_reconnect also makes the first connect try for ever, so its time is bounded here.
+                # Reconnecting for ever also makes the first connect try for ever, so its time is bounded here.
                 await asyncio.wait_for(
-                    client.connect(
-                        url,
-                        name=f"qraft-{name}",
-                        max_reconnect_attempts=-1,
-                        reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # typed int, used as seconds
-                        ping_interval=10,
-                        disconnected_cb=bus._disconnected,
-                        reconnected_cb=bus._reconnected,
-                        error_cb=_log_error,
-                        tls_hostname=parse_qs(urlsplit(url).query).get("server_host_name", [None])[0],
-                    ),
-                    timeout,
+                    door.open(name, disconnected=bus._disconnected, reconnected=bus._reconnected), timeout
                 )
         except BusUnavailable as error:
-            await client.close()
-            raise BusUnavailable(f"no NATS server answers at {url}") from error
+            await door.close()
+            raise BusUnavailable(f"no NATS server answers at {address.url}") from error
         except BaseException:
-            await client.close()
+            await door.close()
             raise
         return bus
 
@@ -141,8 +135,7 @@ class Bus:
         with contextlib.suppress(Error, TimeoutError, OSError):
             if self._client.is_connected:
                 await self._client.flush(timeout=1)
-        with contextlib.suppress(OSError):  # what was still to be sent to a server that is gone
-            await self._client.close()
+        await self._door.close()
 
     async def watch_patterns(self, handle: Callable[[list[Pattern]], None]) -> None:
         """Hands every pattern published from now on to ``handle``, on the event loop."""
@@ -180,7 +173,7 @@ class Bus:
             raise BusRejected("a verdict needs the source of its pattern")
         if fault := feedback_fault(feedback):
             raise BusRejected(fault)
-        async with translated():
+        async with self._asking():
             await self.jetstream().publish(
                 subjects.feedback_subject(feedback.source), encode(feedback), headers={"Nats-Msg-Id": feedback.feedback_id}
             )
@@ -189,7 +182,7 @@ class Bus:
         """What operators said on patterns of ``source`` that stands in the stream and is not stored yet, oldest first."""
         found: list[Feedback] = []
         decoder = msgspec.json.Decoder(Feedback)
-        async with translated():
+        async with self._asking():
             jetstream, sequence = self.jetstream(), 0
             while True:
                 try:
@@ -219,7 +212,7 @@ class Bus:
             BusUnavailable: no engine answers.
             BusRejected: the engine refuses, in its own words.
         """
-        async with translated():
+        async with self._asking():
             answer = await self._client.request(
                 f"{subjects.CONTROL_PREFIX}.{verb}", msgspec.json.encode(payload or {}), timeout=timeout
             )
@@ -238,9 +231,23 @@ class Bus:
         await self._subscribe(subject, received)
 
     async def _subscribe(self, subject: str, received: Any) -> None:
-        async with translated():
+        async with self._asking():
             await self._client.subscribe(subject, cb=received)
-            await self._client.flush(timeout=int(REQUEST_SECONDS))
+            for _ in range(2):  # nats-py's first PING overtakes what it has still to write
+                await self._client.flush(timeout=int(REQUEST_SECONDS))
+
+    @contextlib.asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """As `translated`; silence after the server has refused a subject is no absence: the refusal is told."""
+        before = self._door.denials
+        try:
+            async with translated():
+                yield
+        except BusUnavailable:
+            if self._door.denials == before:
+                raise
+        if self._door.denials > before:
+            raise BusRejected(f"NATS: {self._door.denied}; this login lacks the permission")
 
     async def _disconnected(self) -> None:
         self._tell(connected=False)
@@ -260,10 +267,3 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: bytes, subject: str) -> T |
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         log.warning("unreadable message on %s: %s", subject, error)
         return None
-
-
-async def _log_error(error: Exception) -> None:
-    if isinstance(error, nats.errors.SlowConsumerError):
-        log.error("messages on %s were dropped: this program reads too slowly", error.subject)
-    else:
-        log.debug("NATS connection: %s", error or type(error).__name__)

@@ -41,7 +41,8 @@ class Publisher:
             BusRejected: the server refuses for good, for example an event larger than it allows.
         """
         for part in _parts(events):
-            identity = f"{part[0].event_id}:{part[-1].event_id}:{len(part)}"
+            # With the source, since the ids of others may number from 1 in each.
+            identity = f"{source}:{part[0].event_id}:{part[-1].event_id}:{len(part)}"
             await self._store(subjects.events_subject(source), encode_lines(part), identity, waiting)
 
     async def dead(self, source: str, letters: Sequence[DeadLetter], waiting: Waiting | None = None) -> None:

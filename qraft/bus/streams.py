@@ -9,6 +9,7 @@ from nats.js.api import (
     RetentionPolicy,
     StorageType,
     StreamConfig,
+    StreamInfo,
     SubjectTransform,
 )
 from nats.js.errors import NotFoundError
@@ -16,22 +17,32 @@ from nats.js.errors import NotFoundError
 from qraft.bus import subjects
 from qraft.bus.client import Bus, translated
 from qraft.bus.errors import BusRejected
+from qraft.model import us_from_datetime
 
 DUPLICATE_SECONDS = 300.0
 """How long a repeated publish is recognised by its id."""
 PATTERN_BYTES = 256 * 1024**2
 PATTERN_SECONDS = 7 * 86_400.0
+IDENTITY = "qraft_identity"
+"""Key in the metadata of a restored stream."""
 
 
-async def ensure_streams(bus: Bus, *, partitions: int, max_bytes: int) -> None:
+async def ensure_streams(bus: Bus, *, partitions: int, max_bytes: int, replicas: int = 1) -> None:
     """Makes the streams and buckets, or brings those that exist up to these settings.
 
     Events stand in a work queue: what every partition has acknowledged is gone, so that ``max_bytes`` bounds what waits and
     nothing else. There is no age limit, since that would drop what was never processed.
 
+    Args:
+        bus: a connection.
+        partitions: over how many lanes the sources are spread.
+        max_bytes: size of the event stream.
+        replicas: on how many servers of a cluster each of the streams stands.
+
     Raises:
         BusUnavailable: NATS does not answer.
-        BusRejected: the stream exists with another number of partitions.
+        BusRejected: the cluster has fewer servers than replicas, the stream exists with another number of partitions, or a
+            restore is under way.
     """
     events = StreamConfig(
         name=subjects.EVENTS_STREAM,
@@ -46,6 +57,7 @@ async def ensure_streams(bus: Bus, *, partitions: int, max_bytes: int) -> None:
         storage=StorageType.FILE,
         duplicate_window=DUPLICATE_SECONDS,
         allow_direct=True,
+        num_replicas=replicas,
     )
     patterns = StreamConfig(
         name=subjects.PATTERNS_STREAM,
@@ -58,12 +70,30 @@ async def ensure_streams(bus: Bus, *, partitions: int, max_bytes: int) -> None:
         storage=StorageType.FILE,
         duplicate_window=DUPLICATE_SECONDS,
         allow_direct=True,
+        num_replicas=replicas,
     )
     async with translated():
         jetstream = bus.jetstream()
+        await _refuse_half_restored(jetstream)
         await _ensure(jetstream, events)
         await _ensure(jetstream, patterns)
-        await _ensure_buckets(jetstream)
+        await _ensure_buckets(jetstream, replicas)
+
+
+def identity(info: StreamInfo) -> str:
+    """What tells a stream from another of its name: when it was made; in a restored one, when the copied one was."""
+    assert info.created is not None, "the server says when the stream was made"
+    return (info.config.metadata or {}).get(IDENTITY) or f"{us_from_datetime(info.created):x}"
+
+
+async def _refuse_half_restored(jetstream: JetStreamContext) -> None:
+    try:
+        await jetstream.stream_info(subjects.RESTORE_STREAM)
+    except NotFoundError:
+        return
+    raise BusRejected(
+        "a restore of this instance is under way, or broke off; when none runs, do it again: `qraft restore PATH --replace`"
+    )
 
 
 async def _ensure(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
@@ -78,15 +108,19 @@ async def _ensure(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
             f"stream {wanted.name} exists with another number of partitions; set engine.partitions back to what it was, "
             f"or delete the stream once it is empty"
         )
-    await jetstream.update_stream(wanted)
+    await jetstream.update_stream(wanted.evolve(metadata=info.config.metadata))
 
 
-async def _ensure_buckets(jetstream: JetStreamContext) -> None:
+async def _ensure_buckets(jetstream: JetStreamContext, replicas: int) -> None:
     try:
         await jetstream.object_store(subjects.SNAPSHOTS_BUCKET)
     except NotFoundError:
-        await jetstream.create_object_store(subjects.SNAPSHOTS_BUCKET)
+        await jetstream.create_object_store(subjects.SNAPSHOTS_BUCKET, replicas=replicas)
     try:
         await jetstream.key_value(subjects.STATE_BUCKET)
     except NotFoundError:
-        await jetstream.create_key_value(config=KeyValueConfig(bucket=subjects.STATE_BUCKET, history=1))
+        await jetstream.create_key_value(config=KeyValueConfig(bucket=subjects.STATE_BUCKET, history=1, replicas=replicas))
+    for stream in (f"OBJ_{subjects.SNAPSHOTS_BUCKET}", f"KV_{subjects.STATE_BUCKET}"):
+        config = (await jetstream.stream_info(stream)).config
+        if config.num_replicas != replicas:
+            await jetstream.update_stream(config.evolve(num_replicas=replicas))

@@ -24,6 +24,7 @@ def check(
     With file, line, key, what was expected and the nearest valid name; "ok" and the sources where there is none.
     """
     from qraft.config import ConfigError, load
+    from qraft.config.alerts import warnings
 
     path = file or DEFAULT_FILE
     if file is None and not path.is_file():
@@ -38,13 +39,18 @@ def check(
             return 1
         raise
     if as_json:
-        print_json({"ok": True, "file": str(path), "problems": [], "sources": _sources(settings)})
+        said = warnings(settings.alerts)
+        print_json({"ok": True, "file": str(path), "problems": [], "warnings": said, "sources": _sources(settings)})
         return 0
     print(f"{path}: ok")
     for name, source in settings.sources.items():
         print(f"  {name}: {source.adapter} {source.place}{'' if source.enabled else ' (not enabled)'}")
     if not settings.sources:
         print("  no sources: only events published on NATS are watched")
+    for name, rule in settings.alerts.rules.items():
+        print(f"  alert {name}: to {', '.join(rule.to)}{'' if rule.enabled else ' (not enabled)'}")
+    for warning in warnings(settings.alerts):
+        print(f"  warning: {warning}")
     return 0
 
 

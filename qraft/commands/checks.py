@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from qraft.commands.common import Instance
-    from qraft.config import RunInfo, Settings
+    from qraft.config import ClickHouseAddress, NatsAddress, RunInfo, Settings
 
 LEAST_FREE = 512 * 1024**2
 """Free bytes below which the embedded servers are in danger."""
@@ -121,51 +120,56 @@ def programs(settings: Settings) -> Iterator[Check]:
             yield Check("ClickHouse engine", "fail", "package chdb is missing", fix)
 
 
-async def nats(found: Instance) -> Check:
-    """Whether NATS answers."""
-    from qraft.bus import Bus, BusUnavailable
+async def nats(address: NatsAddress) -> Check:
+    """Whether NATS answers and takes the login."""
+    from qraft.bus import Bus, BusRejected, BusUnavailable
 
-    if not found.nats_url:
+    if not address.url:
         return Check("NATS", "ok", "embedded, not running; `qraft up` starts it")
     try:
-        bus = await Bus.connect(found.nats_url, name="doctor", timeout=3)
+        bus = await Bus.connect(address, name="doctor", timeout=3)
     except BusUnavailable as error:
-        return Check("NATS", "fail", f"{found.nats_url}: {error}", "start that server, or correct nats.url")
+        return Check("NATS", "fail", str(error), "start that server, or correct nats.url")
+    except BusRejected as error:
+        return Check("NATS", "fail", str(error), "correct the keys it names")
     await bus.close()
-    return Check("NATS", "ok", found.nats_url)
+    return Check("NATS", "ok", address.url)
 
 
-async def clickhouse(found: Instance) -> Check:
+async def clickhouse(address: ClickHouseAddress, database: str) -> Check:
     """Whether ClickHouse answers and takes the user."""
     from qraft.store import Store, StoreError, StoreUnavailable
 
-    if not found.clickhouse_url:
+    if not address.url:
         return Check("ClickHouse", "ok", "embedded, not running; `qraft up` starts it")
     try:
-        store = await Store.connect(found.clickhouse_url, database=found.database, user=found.user, password=found.password)
+        store = await Store.connect(address, database=database)
     except StoreUnavailable as error:
         return Check("ClickHouse", "fail", str(error), "start that server, or correct clickhouse.url")
     except StoreError as error:
-        return Check(
-            "ClickHouse", "fail", str(error), "correct clickhouse.user, clickhouse.password_env or clickhouse.database"
-        )
+        return Check("ClickHouse", "fail", str(error), "correct the keys of [clickhouse]")
     await store.close()
-    return Check("ClickHouse", "ok", found.clickhouse_url)
+    if address.secure and not address.tls.verify:
+        return Check("ClickHouse", "warn", f"{address.url}, its certificate is not checked", "set clickhouse.verify = true")
+    return Check("ClickHouse", "ok", address.url)
 
 
-async def clock(clickhouse_url: str) -> Check:
+async def clock(clickhouse: ClickHouseAddress) -> Check:
     """Whether this machine's clock agrees with ClickHouse's, by the date in its HTTP answer."""
     from email.utils import parsedate_to_datetime
 
     import httpx
 
-    if not clickhouse_url:
+    from qraft.config import LoginError
+
+    if not clickhouse.url:
         return Check("clock", "ok", time.strftime("%Y-%m-%dT%H:%M:%SZ, no server to compare with", time.gmtime()))
     try:
-        async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
-            answer = await client.get(f"{clickhouse_url.rstrip('/')}/ping")
+        verify = clickhouse.tls.context() if clickhouse.secure else True
+        async with httpx.AsyncClient(timeout=3, trust_env=False, verify=verify) as client:
+            answer = await client.get(httpx.URL(clickhouse.url).join("/ping"))
             theirs = parsedate_to_datetime(answer.headers["date"]).timestamp()
-    except (httpx.HTTPError, KeyError, ValueError):
+    except (LoginError, httpx.HTTPError, KeyError, ValueError):
         return Check("clock", "ok", "ClickHouse does not tell its time")
     offset = abs(time.time() - theirs)
     detail = f"{offset:.0f} s from ClickHouse's"

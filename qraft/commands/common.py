@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from qraft.config import Settings
+    from qraft.config import ClickHouseAddress, NatsAddress, Settings
 
 ConfigOption = Annotated[
     Path | None,
@@ -33,17 +32,15 @@ class UserError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Where the servers of an instance are found; an address is empty when a command does not need it.
+    """Where the servers of an instance are found, and how to log in there; the URL of one that is not needed is empty.
 
     ``place`` names a machine that is reached through a tunnel, ``trouble`` says why that is cut.
     """
 
     data_dir: Path
-    nats_url: str
-    clickhouse_url: str
+    nats: NatsAddress
+    clickhouse: ClickHouseAddress
     database: str
-    user: str
-    password: str
     engine: str
     place: str = ""
     trouble: Callable[[], str] = lambda: ""
@@ -94,45 +91,37 @@ def find_instance(
         data_dir: the data directory given, if any.
         nats: the address of NATS given, if any.
         clickhouse: the address of ClickHouse given, if any.
-        need: which of "nats" and "clickhouse" the command cannot do without.
+        need: which of "nats" and "clickhouse" the command talks to.
 
     Raises:
-        UserError: nothing runs there, or the password's variable is not set.
+        UserError: nothing runs there, or an address given is none.
+        LoginError: a variable that holds a secret of a needed server is not set.
     """
-    from qraft.config import RunInfo, read_run
+    from qraft.config import ClickHouseAddress, NatsAddress, RunInfo, read_run
+    from qraft.config.nats_login import check_nats_url
+    from qraft.config.servers import check_clickhouse_url
 
+    _check("--nats", nats, check_nats_url)
+    _check("--clickhouse", clickhouse, check_clickhouse_url)
     folder = data_directory(settings, data_dir)
     run = read_run(folder) or RunInfo(database=settings.clickhouse.database, engine=settings.engine.name)
-    found = {
-        "nats": nats or run.nats_url or _remote(settings.nats.url),
-        "clickhouse": clickhouse or run.clickhouse_url or _remote(settings.clickhouse.url),
-    }
-    if not all(found[part] for part in need):
-        raise UserError(f"nothing is running under {folder}; start it with `qraft up`")
-    return Instance(
+    # Who only sends events need not hold the database's password.
+    instance = Instance(
         data_dir=folder,
-        nats_url=found["nats"],
-        clickhouse_url=found["clickhouse"],
+        nats=settings.nats.address(nats or run.nats_url) if "nats" in need else NatsAddress(""),
+        clickhouse=settings.clickhouse.address(clickhouse or run.clickhouse_url)
+        if "clickhouse" in need
+        else ClickHouseAddress(""),
         database=run.database,
-        user=settings.clickhouse.user,
-        password=password_of(settings),
         engine=run.engine,
     )
+    if not all(getattr(instance, part).url for part in need):
+        raise UserError(f"nothing is running under {folder}; start it with `qraft up`")
+    return instance
 
 
-def password_of(settings: Settings) -> str:
-    """The database's password, from the environment variable that the configuration names.
-
-    Raises:
-        UserError: the variable is not set.
-    """
-    name = settings.clickhouse.password_env
-    if not name:
-        return ""
-    if name not in os.environ:
-        raise UserError(f"clickhouse.password_env: the environment variable {name} is not set")
-    return os.environ[name]
-
-
-def _remote(url: str) -> str:
-    return "" if url == "embedded" else url
+def _check(option: str, url: str, check: Callable[[str], str]) -> None:
+    try:
+        _ = url and check(url)
+    except ValueError as error:
+        raise UserError(f"{option}: {error}, got {url.rpartition('@')[2]}") from None

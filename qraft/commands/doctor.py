@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from qraft.commands import checks
+from qraft.commands import checks, checks_api, checks_tls
 from qraft.commands.checks import Check
 from qraft.commands.common import (
     ConfigOption,
     DataDirOption,
-    Instance,
     JsonOption,
     UserError,
     config_file,
     data_directory,
-    find_instance,
     load_settings,
 )
 from qraft.commands.output import print_json
+
+if TYPE_CHECKING:
+    from qraft.config import RunInfo, Settings
 
 
 def doctor(config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> int:
@@ -59,15 +61,34 @@ def _examine(config: Path | None, data_dir: Path | None) -> list[Check]:
         *checks.data_directory(settings, folder),
         *checks.ports(settings, read_run(folder)),
         *checks.programs(settings),
+        *checks_api.of_api(settings.api, folder),
     ]
+    return [*checked, *asyncio.run(_servers(settings, read_run(folder)))]
+
+
+async def _servers(settings: Settings, run: RunInfo | None) -> list[Check]:
+    urls = (run.nats_url, run.clickhouse_url) if run is not None else ("", "")
+    database = run.database if run is not None else settings.clickhouse.database
+    answers = await asyncio.gather(_nats(settings, urls[0]), _clickhouse(settings, urls[1], database))
+    return [*answers[0], *answers[1]]
+
+
+async def _nats(settings: Settings, url: str) -> list[Check]:
+    from qraft.config import LoginError
+
     try:
-        instance = find_instance(settings, data_dir, need=())
-    except UserError as error:
-        return [*checked, Check("password", "fail", str(error), "set it, or leave clickhouse.password_env empty")]
-    return [*checked, *asyncio.run(_servers(instance))]
+        address = settings.nats.address(url)
+    except LoginError as error:
+        return [Check("NATS", "fail", str(error), "set it, or leave that key empty")]
+    return [await checks.nats(address), *await asyncio.to_thread(lambda: [*checks_tls.of_nats(address)])]
 
 
-async def _servers(instance: Instance) -> list[Check]:
-    return list(
-        await asyncio.gather(checks.nats(instance), checks.clickhouse(instance), checks.clock(instance.clickhouse_url))
-    )
+async def _clickhouse(settings: Settings, url: str, database: str) -> list[Check]:
+    from qraft.config import LoginError
+
+    try:
+        address = settings.clickhouse.address(url)
+    except LoginError as error:
+        return [Check("ClickHouse", "fail", str(error), "set it, or leave that key empty")]
+    certificates = await asyncio.to_thread(lambda: [*checks_tls.of_clickhouse(address)])
+    return [await checks.clickhouse(address, database), *certificates, await checks.clock(address)]

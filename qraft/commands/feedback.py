@@ -12,11 +12,13 @@ import typer
 
 from qraft.commands.common import ConfigOption, DataDirOption, Instance, JsonOption, UserError, find_instance, load_settings
 from qraft.commands.output import print_json
+from qraft.commands.over_rest import UrlOption, client_of
 from qraft.commands.servers import open_bus, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qraft.client import PatternDetail
     from qraft.model import Feedback, Pattern, Scope, Verdict
 
 SCOPE_KEYS = ("source", "entity", "type", "detector")
@@ -56,6 +58,7 @@ def feedback(
             "such as source,detector. entity means source,entity. Without it all four.",
         ),
     ] = "",
+    url: UrlOption = "",
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -70,15 +73,18 @@ def feedback(
         raise UserError(f"--{'for' if lasting else 'scope'} is for a mute, not for {said}")
     if said == "note" and not note.strip():
         raise UserError("a note needs its text: --note TEXT")
-    wish = _Wish(said, note, user or getpass.getuser())
+    wish = _Wish(said, note, user)
     if said == "mute":
         wish = wish._replace(keys=_keys(scope), length_us=_length_us(lasting))
-    found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
-    stored = asyncio.run(_give(found, pattern_id, wish))
-    if as_json:
-        print_json(stored)
+    if url:
+        given = _give_there(url, pattern_id, wish)
     else:
-        print(stored.feedback_id)
+        found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
+        given = asyncio.run(_give(found, pattern_id, wish._replace(user=user or getpass.getuser())))
+    if as_json:
+        print_json(given)
+    else:
+        print(given.feedback_id)
     return 0
 
 
@@ -117,10 +123,20 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def _scope(pattern: Pattern, keys: frozenset[str]) -> Scope:
+def _scope(pattern: Pattern | PatternDetail, keys: frozenset[str]) -> Scope:
     from qraft.model import Scope
 
     return Scope(**{key: getattr(pattern, key) for key in keys})
+
+
+def _give_there(url: str, pattern_id: str, wish: _Wish) -> Feedback:
+    """The server names the user by the token where none is given."""
+    from qraft.model import iso_from_us
+
+    until = iso_from_us(_now_us() + wish.length_us) if wish.length_us else ""
+    with client_of(url) as client:
+        scope = _scope(client.pattern(pattern_id), wish.keys) if wish.keys else None
+        return client.feedback(pattern_id, wish.verdict, note=wish.note, user=wish.user, scope=scope, until=until)
 
 
 async def _give(found: Instance, pattern_id: str, wish: _Wish) -> Feedback:
@@ -138,9 +154,9 @@ async def _give(found: Instance, pattern_id: str, wish: _Wish) -> Feedback:
 
 def _composed(pattern: Pattern, said: Sequence[Feedback], wish: _Wish) -> Feedback:
     from qraft.api.verdicts import compose
-    from qraft.model import iso_from_us, us_from_datetime
+    from qraft.model import iso_from_us
 
-    now_us = us_from_datetime(datetime.now(UTC))
+    now_us = _now_us()
     return compose(
         pattern,
         said,
@@ -152,3 +168,9 @@ def _composed(pattern: Pattern, said: Sequence[Feedback], wish: _Wish) -> Feedba
         scope=_scope(pattern, wish.keys) if wish.keys else None,
         until=iso_from_us(now_us + wish.length_us) if wish.length_us else "",
     )
+
+
+def _now_us() -> int:
+    from qraft.model import us_from_datetime
+
+    return us_from_datetime(datetime.now(UTC))

@@ -12,9 +12,13 @@ import typer
 
 from qraft.commands.common import ConfigOption, DataDirOption, JsonOption, UserError, find_instance, load_settings
 from qraft.commands.output import print_json
+from qraft.commands.over_rest import UrlOption, async_client_of
 
 if TYPE_CHECKING:
-    from qraft.commands.ingest_run import Feed
+    from contextlib import AbstractAsyncContextManager
+
+    from qraft.commands.ingest_ways import Way
+    from qraft.config import NatsAddress
     from qraft.ingest.lines import LineSettings
 
 FORMATS = ("auto", "ndjson", "csv", "text")
@@ -35,15 +39,18 @@ def ingest(
     ] = "",
     delimiter: Annotated[str, typer.Option("--delimiter", help=r"Between the columns of CSV; \t is a tab.")] = ",",
     nats: Annotated[str, typer.Option("--nats", help="Address of NATS, in place of the running instance's.")] = "",
+    url: UrlOption = "",
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Sends lines from stdin, or from files, to a running instance.
 
-    NDJSON, CSV or plain numbers. Waits while the instance is behind or away; what cannot be used becomes a dead letter.
+    NDJSON, CSV or plain numbers. Waits while the instance is behind or away; what cannot be used becomes a dead letter, or,
+    with --url, is told and left out.
     """
     from qraft.commands.ingest_run import feed
+    from qraft.commands.ingest_ways import to_bus, to_rest
     from qraft.ingest.base import SourceError
 
     settings = _settings(source, form, time, id_field, delimiter)
@@ -52,13 +59,18 @@ def ingest(
         if path != Path("-") and not path.is_file():
             raise UserError(f"{path}: no such file")
 
-    def locate() -> str:
-        return find_instance(load_settings(config, data_dir), data_dir, nats=nats, need=("nats",)).nats_url
+    def locate() -> NatsAddress:
+        return find_instance(load_settings(config, data_dir), data_dir, nats=nats, need=("nats",)).nats
+
+    async def send(opened: AbstractAsyncContextManager[Way]) -> Way:
+        async with opened as way:
+            await feed(settings, inputs, way)
+            return way
 
     if Path("-") in inputs and sys.stdin.isatty():
         print("reading lines from the terminal; Ctrl-D ends them", file=sys.stderr)
     try:
-        done = asyncio.run(feed(settings, inputs, locate))
+        done = asyncio.run(send(to_rest(lambda: async_client_of(url)) if url else to_bus(locate)))
     except SourceError as error:
         raise UserError(str(error)) from None
     _report(done, source, as_json=as_json)
@@ -86,7 +98,7 @@ def _settings(source: str, form: str, time: str, id_field: str, delimiter: str) 
     return LineSettings(source, run, wall_clock, known, delimiter, time, id_field)  # type: ignore[arg-type]  # one of FORMATS
 
 
-def _report(done: Feed, source: str, *, as_json: bool) -> None:
+def _report(done: Way, source: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"source": source, "events": done.events, "dead": done.letters})
     else:

@@ -8,25 +8,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
-from qraft.bus import Bus, BusRejected, BusUnavailable, Publisher, oversized_letter
 from qraft.commands.common import UserError
-from qraft.config.sources import WhenFull
+from qraft.commands.ingest_ways import Way
 from qraft.ingest.batcher import Batcher
 from qraft.ingest.lines import Lines, LineSettings
 from qraft.ingest.rows import Row
-from qraft.model import DeadLetter, Event
 
 CHUNK_BYTES = 64 * 1024
 CHUNKS = 4
 """Pieces of input that wait to be parsed, at most."""
-LOOK_SECONDS = 10.0
-"""So long a batch waits for the server until it is looked up whether the instance stands elsewhere now."""
-OPEN_SECONDS = 3.0
-"""So long the first connect may take."""
 TELL_SECONDS = 1.0
 """How often the terminal is told how far it is; a wait this long is told of elsewhere too."""
 
@@ -37,110 +31,29 @@ Chunk = tuple[str, bytes] | OSError | None
 """A piece of the input of a name, empty at its end; why that cannot be read; None at the end of all."""
 
 
-class Feed:
-    """The way to the bus of the instance, wherever that stands.
-
-    Attributes:
-        events: events that the bus has stored.
-        letters: dead letters that it has stored.
-        waiting: why nothing can be sent at the moment; empty when it can.
-    """
-
-    when_full: WhenFull = "block"
-    pressed = False
-
-    def __init__(self, bus: Bus, locate: Callable[[], str]) -> None:
-        self.events = self.letters = 0
-        self.waiting = ""
-        self._bus = bus
-        self._locate = locate
-
-    def ready(self) -> None:
-        """Lines are there as they come."""
-
-    async def send(self, events: Sequence[Event]) -> None:
-        """Returns once all are stored, in order; one that the bus refuses for good becomes a dead letter."""
-        try:
-            await self._stored(lambda publisher: publisher.events(events[0].source, events, self._wait))
-        except BusRejected as error:
-            if len(events) == 1:
-                await self.dead([oversized_letter(events[0], error)])
-                return
-            for event in events:
-                await self.send([event])
-            return
-        self.events += len(events)
-
-    async def dead(self, letters: Sequence[DeadLetter]) -> None:
-        """Returns once all are stored."""
-        await self._stored(lambda publisher: publisher.dead(letters[0].source, letters, self._wait))
-        self.letters += len(letters)
-
-    def dropped(self, reason: str, count: int = 1) -> None:
-        """The batcher has told of rows given up: those that still waited when the user asked a second time to end."""
-
-    def missing(self, count: int) -> None:
-        """Lines have no sequence, so none is ever missing."""
-
-    def notice(self, kind: str, text: str) -> None:
-        """Tells the user."""
-        print(f"{kind}: {text}", file=sys.stderr)
-
-    async def close(self) -> None:
-        """Closes the connection."""
-        await self._bus.close()
-
-    def _wait(self, reason: str) -> None:
-        self.waiting = reason
-
-    async def _stored(self, publish: Callable[[Publisher], Awaitable[None]]) -> None:
-        """Publishes until it went through; repeats collapse by their ids."""
-        while True:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await publish(Publisher(self._bus))
-                    return
-            except TimeoutError:
-                await self._move()
-
-    async def _move(self) -> None:
-        """Goes where the instance is now, if that is elsewhere: an embedded server gets another port at each start."""
-        with contextlib.suppress(UserError, BusUnavailable):
-            url = self._locate()
-            if url != self._bus.url:
-                bus = await Bus.connect(url, name="ingest")
-                await self._bus.close()
-                self._bus = bus
-
-
-async def feed(settings: LineSettings, inputs: Sequence[Path], locate: Callable[[], str]) -> Feed:
-    """Sends all lines of the inputs, until they end or the process is asked to end; what was sent.
+async def feed(settings: LineSettings, inputs: Sequence[Path], way: Way) -> None:
+    """Sends all lines of the inputs, until they end or the process is asked to end.
 
     Args:
         settings: how the lines are read.
         inputs: files, one after the other; ``-`` is stdin.
-        locate: the address of the instance's NATS; raises UserError where there is none.
+        way: where they go; it counts what was sent.
 
     Raises:
-        UserError: no instance runs, or a file cannot be read.
-        BusUnavailable: its NATS does not answer at the start.
+        UserError: a file cannot be read.
         SourceError: an input cannot be read in its format.
+        ClientError: the REST server refuses what is sent.
     """
-    way = Feed(await Bus.connect(locate(), name="ingest", timeout=OPEN_SECONDS), locate)
-    try:
-        with _stopping(way) as stopped:
-            telling = asyncio.create_task(_tell(way), name="ingest-progress")
-            try:
-                async with Batcher(way) as batcher, contextlib.aclosing(_rows(settings, inputs, stopped)) as found:
-                    async for rows, size in found:
-                        for row in rows:
-                            await batcher.put(row, size)
-            finally:
-                telling.cancel()
-                await asyncio.wait({telling})
-    finally:
-        await way.close()
-    return way
+    with _stopping(way) as stopped:
+        telling = asyncio.create_task(_tell(way), name="ingest-progress")
+        try:
+            async with Batcher(way) as batcher, contextlib.aclosing(_rows(settings, inputs, stopped)) as found:
+                async for rows, size in found:
+                    for row in rows:
+                        await batcher.put(row, size)
+        finally:
+            telling.cancel()
+            await asyncio.wait({telling})
 
 
 async def _rows(
@@ -228,7 +141,7 @@ def _read(inputs: Sequence[Path], put: Callable[[Chunk], None]) -> None:
 
 
 @contextlib.contextmanager
-def _stopping(way: Feed) -> Iterator[asyncio.Event]:
+def _stopping(way: Way) -> Iterator[asyncio.Event]:
     """Set by Ctrl-C and SIGTERM; a second Ctrl-C ends the process at once."""
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -251,7 +164,7 @@ def _stopping(way: Feed) -> Iterator[asyncio.Event]:
             signal.signal(number, handler)
 
 
-async def _tell(way: Feed) -> None:
+async def _tell(way: Way) -> None:
     """Says on stderr how far it is, once a second on a terminal; elsewhere only why it waits, once a reason."""
     loop, told, before, terminal = asyncio.get_running_loop(), "", 0, sys.stderr.isatty()
     at = loop.time()

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from qraft.commands.common import Instance, UserError, password_of
+from qraft.commands.common import Instance, UserError
 
 if TYPE_CHECKING:
     from qraft.config import Settings
@@ -33,13 +33,15 @@ def instance_over_ssh(
         clickhouse: the address of ClickHouse likewise.
 
     Raises:
-        UserError: the machine or the instance cannot be reached, or the password's variable is not set.
+        UserError: the machine or the instance cannot be reached, or nothing runs there.
+        LoginError: a variable that holds a secret is not set.
     """
     from qraft.config import RunInfo
     from qraft.config.settings import EngineSettings
     from qraft.remote import Destination, RemoteError, Tunnel, Wanted
 
     try:
+        nats_login, clickhouse_login = settings.nats.address(), settings.clickhouse.address()
         there = Destination.parse(destination)
         wanted = Wanted(
             data_dir=data_dir.as_posix() if data_dir is not None else EngineSettings().data_dir,
@@ -47,18 +49,15 @@ def instance_over_ssh(
             clickhouse_url=clickhouse,
             otherwise=RunInfo(database=settings.clickhouse.database, engine=settings.engine.name),
         )
-        password = password_of(settings)
         tunnel = Tunnel(there, wanted, os.environ)
         with _signals_end_in_order():
             try:
                 run = tunnel.open(_say).run
                 yield Instance(
                     data_dir=settings.data_dir.absolute() / "remote" / there.folder(data_dir.as_posix() if data_dir else ""),
-                    nats_url=run.nats_url,
-                    clickhouse_url=run.clickhouse_url,
+                    nats=nats_login.at(run.nats_url),
+                    clickhouse=clickhouse_login.at(run.clickhouse_url),
                     database=run.database,
-                    user=settings.clickhouse.user,
-                    password=password,
                     engine=run.engine,
                     place=str(there),
                     trouble=lambda: tunnel.trouble,

@@ -16,7 +16,12 @@ def replay(
         list[Path], typer.Argument(metavar="INPUT...", help="CSV or NDJSON files, or folders; of a folder every such file.")
     ],
     *,
-    time: Annotated[str, typer.Option("--time", metavar="COLUMN", help='Column of event time; "row" for the row number.')],
+    time: Annotated[
+        str,
+        typer.Option(
+            "--time", metavar="COLUMN", help='Column of event time; "row" for the row number. Events bring their own.'
+        ),
+    ] = "",
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for scores, patterns and the summary.")],
     delimiter: Annotated[
         str, typer.Option("--delimiter", metavar="C", help="Between the columns; else a comma, a tab in .tsv.")

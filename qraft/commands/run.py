@@ -19,7 +19,6 @@ from qraft.commands.common import (
     data_directory,
     find_instance,
     load_settings,
-    password_of,
 )
 from qraft.commands.kernels import prepare_detectors
 from qraft.commands.keys import keymap_of
@@ -59,7 +58,6 @@ def engine(config: ConfigOption = None, data_dir: DataDirOption = None) -> int:
         settings,
         config=file.absolute() if file is not None else None,
         data_dir=data_directory(settings, data_dir),
-        password=password_of(settings),
     )
 
 
@@ -105,11 +103,9 @@ def tui(  # noqa: PLR0917 each is an option
             raise UserError(f'--lang: no language "{lang}"; there are {", ".join(LANGUAGES)}')
         try:
             return app.run(
-                nats_url=found.nats_url,
-                clickhouse_url=found.clickhouse_url,
+                nats=found.nats,
+                clickhouse=found.clickhouse,
                 database=found.database,
-                user=found.user,
-                password=found.password,
                 data_dir=found.data_dir,
                 engine=found.engine,
                 ascii_only=ascii_only,
@@ -129,7 +125,7 @@ def tui(  # noqa: PLR0917 each is an option
 def api(
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
-    host: Annotated[str | None, typer.Option("--host", help="Loopback address to listen on; without it api.host.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; without it api.host.")] = None,
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; without it api.port.")
     ] = None,
@@ -139,14 +135,12 @@ def api(
 
     settings = load_settings(config, data_dir)
     found = find_instance(settings, data_dir, need=("nats", "clickhouse"))
+    given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     return serve(
-        host=host if host is not None else settings.api.host,
-        port=port if port is not None else settings.api.port,
-        nats_url=found.nats_url,
-        clickhouse_url=found.clickhouse_url,
+        settings.api.model_copy(update=given),
+        nats=found.nats,
+        clickhouse=found.clickhouse,
         database=found.database,
-        user=found.user,
-        password=found.password,
         data_dir=found.data_dir,
     )
 

@@ -31,7 +31,7 @@ async def open_store(found: Instance) -> AsyncIterator[Store]:
     """
     from qraft.store import Store, StoreRejected
 
-    store = await Store.connect(found.clickhouse_url, database=found.database, user=found.user, password=found.password)
+    store = await Store.connect(found.clickhouse, database=found.database)
     try:
         async with store:
             yield store
@@ -39,7 +39,7 @@ async def open_store(found: Instance) -> AsyncIterator[Store]:
         if error.code not in NO_TABLES:
             raise
         raise UserError(
-            f'the database "{found.database}" at {found.clickhouse_url} holds no tables of Qraft\'s; '
+            f'the database "{found.database}" at {found.clickhouse.url} holds no tables of Qraft\'s; '
             "the engine makes them when it starts"
         ) from None
 
@@ -50,10 +50,11 @@ async def open_bus(found: Instance) -> AsyncIterator[Bus]:
 
     Raises:
         BusUnavailable: NATS does not answer.
+        BusRejected: it refuses the login.
     """
     from qraft.bus import Bus
 
-    bus = await Bus.connect(found.nats_url, name="cli", timeout=HEAR_SECONDS)
+    bus = await Bus.connect(found.nats, name="cli", timeout=HEAR_SECONDS)
     try:
         yield bus
     finally:

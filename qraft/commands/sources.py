@@ -19,6 +19,7 @@ from qraft.commands.common import (
     find_instance,
     load_settings,
 )
+from qraft.commands.over_rest import UrlOption
 from qraft.commands.servers import open_bus
 from qraft.commands.state import sources as list_sources
 
@@ -29,12 +30,16 @@ app = typer.Typer(name="sources", rich_markup_mode=None)
 
 @app.callback(invoke_without_command=True, epilog="Example: qraft sources --json")
 def sources(
-    context: typer.Context, config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
+    context: typer.Context,
+    url: UrlOption = "",
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
 ) -> int:
     """Lists the sources (state, rate, lag, totals); add, remove, pause or resume one."""
     if context.invoked_subcommand is not None:
         return 0
-    return list_sources(config, data_dir, as_json)
+    return list_sources(url, config, data_dir, as_json)
 
 
 @app.command(epilog="Example: qraft sources add trades websocket preset=binance 'symbols=[\"btcusdt\"]'")

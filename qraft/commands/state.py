@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from qraft.commands.common import ConfigOption, DataDirOption, Instance, JsonOption, UserError, find_instance, load_settings
 from qraft.commands.output import duration, plain, print_json, print_table
+from qraft.commands.over_rest import UrlOption, client_of
 from qraft.commands.servers import hear, open_bus, open_store
 
 if TYPE_CHECKING:
-    from qraft.api.views import SourceView
+    from collections.abc import Sequence
+
+    from qraft.client import SourceState
     from qraft.model import EngineStats
 
 NOTICES_SHOWN = 5
@@ -21,12 +24,18 @@ _LEVELS = {
 }
 
 
-def sources(config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> int:
+def sources(
+    url: UrlOption = "", config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
+) -> int:
     """Lists the sources: state, rate, lag, totals."""
-    found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
-    views = asyncio.run(_sources(found))
+    if url:
+        with client_of(url) as client:
+            views = client.sources()
+    else:
+        found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
+        views = asyncio.run(_sources(found))
     if as_json:
-        print_json([view.model_dump() for view in views])
+        print_json(views)
         return 0
     lost = any(view.dropped or view.missing for view in views)
     rows = [
@@ -50,15 +59,26 @@ def sources(config: ConfigOption = None, data_dir: DataDirOption = None, as_json
     return 0
 
 
-def status(config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> int:
-    """Shows the engine, its servers, its lag and the rows stored.
+def status(
+    url: UrlOption = "", config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
+) -> int:
+    """Shows the engine, its servers, its lag and the rows stored; with --url what a REST server elsewhere knows of it.
 
     Exit status 0 when all of it is well, 1 otherwise.
     """
-    found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
-    engines, rows, wrong = asyncio.run(_status(found))
+    rows: dict[str, int] = {}
+    database = ""
+    if url:
+        with client_of(url) as client:
+            engines = client.stats()
+        wrong, servers = _faults(engines), {"REST": url}
+    else:
+        found = find_instance(load_settings(config, data_dir), data_dir, need=("nats", "clickhouse"))
+        engines, rows, wrong = asyncio.run(_status(found))
+        servers = {"NATS": found.nats.url, "ClickHouse": found.clickhouse.url}
+        database = f", database {found.database}"
     if as_json:
-        servers = {"nats": found.nats_url, "clickhouse": found.clickhouse_url}
+        servers = {name.lower(): address for name, address in servers.items()}
         print_json({"ok": not wrong, "wrong": wrong, "servers": servers, "engines": engines, "rows": rows})
         return bool(wrong)
     for engine in engines:
@@ -69,8 +89,8 @@ def status(config: ConfigOption = None, data_dir: DataDirOption = None, as_json:
             f"{engine.rss_bytes / 1024**2:.0f} MiB"
         )
         _print_told(engine)
-    print(f"NATS:       {found.nats_url}")
-    print(f"ClickHouse: {found.clickhouse_url}, database {found.database}")
+    for name, address in servers.items():
+        print(f"{name + ':':11} {address}{database * (name == 'ClickHouse')}")
     if rows:
         print("rows stored:")
         print_table(
@@ -101,26 +121,30 @@ def _print_told(engine: EngineStats) -> None:
         print(f"    {notice.timestamp[:19].replace('T', ' ')}  {about}{plain(notice.kind)}: {plain(notice.text)}")
 
 
-async def _sources(found: Instance) -> list[SourceView]:
+async def _sources(found: Instance) -> list[SourceState]:
+    import msgspec
+
     from qraft.api.views import sources_now
-    from qraft.bus import BusUnavailable
+    from qraft.bus import BusError
+    from qraft.client import SourceState
 
     engines: list[EngineStats] = []
     try:
         async with open_bus(found) as bus:
             engines = await hear(bus, found.engine)
-    except BusUnavailable as error:
+    except BusError as error:
         print(f"qraft: {error}; only what is stored is shown", file=sys.stderr)
     else:
         if not engines:
             print("qraft: no engine speaks; only what is stored is shown", file=sys.stderr)
     async with open_store(found) as store:
-        return sources_now(await store.history.sources(), engines)
+        views = sources_now(await store.history.sources(), engines)
+    return [msgspec.convert(view.model_dump(), SourceState) for view in views]
 
 
 async def _status(found: Instance) -> tuple[list[EngineStats], dict[str, int], list[str]]:
     """What engines say, the rows stored, and a sentence for each thing that is not well."""
-    from qraft.bus import BusUnavailable
+    from qraft.bus import BusError
     from qraft.store import StoreError
 
     wrong: list[str] = []
@@ -129,18 +153,8 @@ async def _status(found: Instance) -> tuple[list[EngineStats], dict[str, int], l
     try:
         async with open_bus(found) as bus:
             engines = await hear(bus, found.engine)
-        if not engines:
-            wrong.append("no engine speaks; start one with `qraft engine`")
-        for engine in engines:
-            if engine.level != "full":
-                wrong.append(f"engine {engine.engine} does not judge in full: level {engine.level}")
-            if engine.config_error:
-                wrong.append(f"engine {engine.engine} refused the configuration")
-            if engine.state == "waiting":
-                wrong.append(f"engine {engine.engine} waits: {engine.detail or 'no reason given'}")
-            elif engine.state != "running":
-                wrong.append(f"engine {engine.engine} is {engine.state}")
-    except BusUnavailable as error:
+        wrong += _faults(engines)
+    except BusError as error:
         wrong.append(str(error))
     try:
         async with open_store(found) as store:
@@ -148,3 +162,20 @@ async def _status(found: Instance) -> tuple[list[EngineStats], dict[str, int], l
     except (StoreError, UserError) as error:
         wrong.append(str(error))
     return engines, rows, wrong
+
+
+def _faults(engines: Sequence[EngineStats]) -> list[str]:
+    """A sentence for each thing that is not well with the engines."""
+    wrong: list[str] = []
+    if not engines:
+        wrong.append("no engine speaks; start one with `qraft engine`")
+    for engine in engines:
+        if engine.level != "full":
+            wrong.append(f"engine {engine.engine} does not judge in full: level {engine.level}")
+        if engine.config_error:
+            wrong.append(f"engine {engine.engine} refused the configuration")
+        if engine.state == "waiting":
+            wrong.append(f"engine {engine.engine} waits: {engine.detail or 'no reason given'}")
+        elif engine.state != "running":
+            wrong.append(f"engine {engine.engine} is {engine.state}")
+    return wrong

@@ -21,7 +21,7 @@ from qraft.commands.common import ConfigOption, DataDirOption, JsonOption, UserE
 
 if TYPE_CHECKING:
     from qraft.bus import Bus, TapSample
-    from qraft.config import Settings
+    from qraft.config import NatsAddress, Settings
     from qraft.model import EngineStats
 
 T = TypeVar("T")
@@ -61,8 +61,8 @@ def tap(
     """
     settings = load_settings(config, data_dir)
 
-    def find() -> str:
-        return find_instance(settings, data_dir, need=("nats",)).nats_url
+    def find() -> NatsAddress:
+        return find_instance(settings, data_dir, need=("nats",)).nats
 
     wanted = _Wanted(source, stage, rate, seconds, count, as_json)
     return asyncio.run(_Tap(wanted, settings, find).run())
@@ -91,7 +91,7 @@ class _End(enum.Enum):
 class _Tap:
     """One run of the command: what arrives goes through the pacer into a queue, from where it is printed."""
 
-    def __init__(self, wanted: _Wanted, settings: Settings, find: Callable[[], str]) -> None:
+    def __init__(self, wanted: _Wanted, settings: Settings, find: Callable[[], NatsAddress]) -> None:
         from qraft.bus import Pacer
         from qraft.commands.tap_lines import Lines
 
@@ -111,12 +111,12 @@ class _Tap:
         Raises:
             UserError: nothing runs, or the source is not known, or the engine refuses.
         """
-        url, loop = self._find(), asyncio.get_running_loop()
+        address, loop = self._find(), asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._queue.put_nowait, _End.DONE)
         if self._wanted.seconds is not None:
             loop.call_later(self._wanted.seconds, self._queue.put_nowait, _End.DONE)
-        while (bus := await self._connect(url)) is not None:
+        while (bus := await self._connect(address)) is not None:
             try:
                 end = await self._over(bus)
             finally:
@@ -124,8 +124,8 @@ class _Tap:
                 await bus.close()
             if end is not _End.MOVED:
                 break
-            url, self._ending = self._find(), False
-            _say(f"NATS is back, at {url}")
+            address, self._ending = self._find(), False
+            _say(f"NATS is back, at {address.url}")
         if self._refusal:
             raise UserError(self._refusal)
         if self._left_out:
@@ -183,14 +183,14 @@ class _Tap:
         item = next(decode_message(subject, line, sequence=0, arrived_us=time.time_ns() // 1000))
         return self._lines.published(item)  # type: ignore[arg-type]  # a line of events holds no verdict
 
-    async def _connect(self, url: str) -> Bus | None:
+    async def _connect(self, address: NatsAddress) -> Bus | None:
         """A connection, as long as it takes; None when the user ends it first."""
         from qraft.bus import Bus, BusUnavailable
 
         told = False
         while True:
             try:
-                return await Bus.connect(url, name="tap", on_change=self._changed, timeout=ANSWER_SECONDS)
+                return await Bus.connect(address, name="tap", on_change=self._changed, timeout=ANSWER_SECONDS)
             except BusUnavailable as error:
                 if not told:
                     _say(f"{error}; waiting")
@@ -199,7 +199,7 @@ class _Tap:
                 await asyncio.wait_for(self._queue.get(), RETRY_SECONDS)
                 return None
             with contextlib.suppress(UserError):
-                url = self._find()
+                address = self._find()
 
     def _changed(self, connected: bool) -> None:
         if not self._ending:
@@ -268,7 +268,7 @@ class _Tap:
     def _has_moved(self, bus: Bus) -> bool:
         """Whether the servers were started anew elsewhere."""
         with contextlib.suppress(UserError):
-            return self._find() != bus.url
+            return self._find().url != bus.url
         return False
 
     async def _remark(self, bus: Bus) -> None:

@@ -2,12 +2,18 @@
 
 from qraft.config.changes import Changes, changes
 from qraft.config.load import ConfigError, Problem, load, parse
+from qraft.config.nats_login import NatsAddress
 from qraft.config.runfile import RunInfo, alive, last_good_path, read_run, remove_run, write_run
+from qraft.config.servers import ClickHouseAddress
 from qraft.config.settings import Settings
+from qraft.config.tls import LoginError
 
 __all__ = [
     "Changes",
+    "ClickHouseAddress",
     "ConfigError",
+    "LoginError",
+    "NatsAddress",
     "Problem",
     "RunInfo",
     "Settings",

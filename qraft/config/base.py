@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 SOURCE_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """A source is one token of a NATS subject, so it holds no dots, spaces or wildcards."""
@@ -26,17 +26,6 @@ def parse_size(value: object) -> object:
         return int(float(digits) * _UNITS[unit])
     except (KeyError, ValueError, OverflowError):
         raise ValueError('expected a size such as "512 MiB" or "1 GiB"') from None
-
-
-def address(*schemes: str) -> AfterValidator:
-    """Checks that a text is "embedded" or an address with one of the schemes."""
-
-    def check(value: str) -> str:
-        if value != "embedded" and value.split("://", 1)[0] not in schemes:
-            raise ValueError(f'expected "embedded" or an address that starts with {" or ".join(s + "://" for s in schemes)}')
-        return value
-
-    return AfterValidator(check)
 
 
 _SIZE_SCHEMA = {

@@ -15,6 +15,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from qraft.config.api import OPEN_NAME, ORIGIN
 from qraft.config.base import SOURCE_NAME
 from qraft.config.location import locate, model_of, tags, written
 from qraft.config.places import KeyPath, key_lines
@@ -63,7 +64,8 @@ def load(path: Path) -> Settings:
     engine = settings.engine
     if not settings.data_dir.is_absolute():
         engine = engine.model_copy(update={"data_dir": str(folder / engine.data_dir)})
-    return settings.model_copy(update={"sources": sources, "engine": engine})
+    own = {name: getattr(settings, name).anchored(folder) for name in ("nats", "clickhouse", "alerts", "store", "api")}
+    return settings.model_copy(update={"sources": sources, "engine": engine, **own})
 
 
 def parse(text: str, file: str = "config.toml") -> Settings:
@@ -190,7 +192,10 @@ _PATTERNS = {
     SOURCE_NAME: "a name of letters, digits, - and _ only, 64 at most",
     r"^wss?://": "an address that starts with ws:// or wss://",
     r"^https?://": "an address that starts with http:// or https://",
+    r"^(https?://.+)?$": "an address that starts with http:// or https://, or an empty text",
     r"^[A-Za-z_][A-Za-z0-9_]{0,63}$": "a name of letters, digits and _ only, 64 at most, no digit first",
+    OPEN_NAME: 'the name of a host, without port, or "*"',
+    ORIGIN: "an origin such as https://ops.example, without a path",
 }
 """What each pattern of the settings asks for, in words."""
 

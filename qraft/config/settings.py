@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from qraft.config.alerts import AlertsSettings
 from qraft.config.api import ApiSettings, MetricsSettings
 from qraft.config.base import SOURCE_NAME, Probability, Seconds, Section
 from qraft.config.detect import DetectSettings
@@ -42,7 +43,7 @@ class PressureSettings(Section):
     wait_seconds: Seconds = 2.0
     """So far behind, sources that lose nothing by waiting (files, REST) wait."""
     light_seconds: Seconds = 10.0
-    """So far behind, only the cheap detectors judge: the forest and the clusters rest."""
+    """So far behind, only the cheap detectors judge: novelty, the forest and the clusters rest."""
     archive_seconds: Seconds = 30.0
     """So far behind, events are only stored, not judged."""
     drop_seconds: Seconds = 60.0
@@ -101,6 +102,7 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
     detect: DetectSettings = DetectSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    alerts: AlertsSettings = AlertsSettings()
     tui: TuiSettings = TuiSettings()
     sources: dict[SourceName, Source] = {}
 

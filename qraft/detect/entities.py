@@ -35,6 +35,7 @@ class EntityTable:
 
     Attributes:
         arrivals: when rows are due.
+        evicted: entities that gave way to others, since this table was made.
         absent: what the last `step` or `tick` found of entities without a row; for the caller to take.
         complaints: what is to be told of detectors of other packages, each cause once a source; for the caller to take.
     """
@@ -42,6 +43,7 @@ class EntityTable:
     def __init__(self, settings: DetectSettings) -> None:
         self._settings = settings
         self.arrivals = Arrivals()
+        self.evicted = 0
         self.absent = _NOBODY
         self.complaints: list[Complaint] = []
         self._told: set[tuple[str, str]] = set()
@@ -186,6 +188,7 @@ class EntityTable:
         while len(self._entities) > self._settings.max_entities:
             name, _ = self._entities.popitem(last=False)
             self._frozen.pop(name, None)
+            self.evicted += 1
             self.arrivals.forget(name)
             if self._peers is not None:
                 self._peers.forget(name)

@@ -10,14 +10,15 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from qraft.embedded.chdb_library import load_connect
-from qraft.embedded.clickhouse_sql import output_format, quote, quote_name, reads, set_statement, split_insert
+from qraft.embedded.clickhouse_arrow import one_stream
+from qraft.embedded.clickhouse_sql import ARROW_STREAM, output_format, quote, quote_name, reads, set_statement, split_insert
 
 _CACHE_BYTES: Final = 64 * 1024**2
 _THREADS: Final = 2
@@ -134,6 +135,13 @@ class Engine:
         Raises:
             EngineError: the engine refused it, or failed on the way.
         """
+        if output_format(statement.text, statement.format) == ARROW_STREAM:
+            with closing(self._blocks(statement)) as blocks:
+                yield from one_stream(blocks, lambda: self.execute(statement).body)
+        else:
+            yield from self._blocks(statement)
+
+    def _blocks(self, statement: Statement) -> Generator[bytes]:
         with self._prepared(statement) as connection:
             try:
                 result = connection.send_query(statement.text, statement.format, params=dict(statement.params))

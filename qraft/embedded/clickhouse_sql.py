@@ -23,7 +23,8 @@ _BEFORE_NAMES: Final = frozenset({b"INTO", b"TABLE", b"."})
 _READS: Final = frozenset(
     {b"SELECT", b"WITH", b"SHOW", b"DESCRIBE", b"DESC", b"EXISTS", b"EXPLAIN", b"CHECK", b"KILL", b"FROM", b"("}
 )
-_STREAMS: Final = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
+ARROW_STREAM: Final = "ArrowStream"
+_STREAMS: Final = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow", ARROW_STREAM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def output_format(statement: bytes, default: str) -> str:
 
 
 def streams(statement: bytes, output: str) -> bool:
-    """Whether blocks of the answer may be sent one after the other: the format has neither head nor foot."""
+    """Whether blocks of the answer may be sent one after the other: the format has no head and foot, or they are cut off."""
     return output in _STREAMS and first_word(statement) in {b"SELECT", b"WITH", b"FROM", b"("}
 
 

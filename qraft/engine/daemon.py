@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from qraft.bus import Bus, BusUnavailable
-from qraft.config import RunInfo, Settings, last_good_path, read_run, remove_run, write_run
+from qraft.config import ClickHouseAddress, NatsAddress, RunInfo, Settings, last_good_path, read_run, remove_run, write_run
 from qraft.config.dump import write_settings
 from qraft.detect.warm import compile_kernels
 from qraft.engine.engine import Engine
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 CONNECT_RETRY_SECONDS = 1.0
 
 
-def run(settings: Settings, *, config: Path | None, data_dir: Path, password: str = "") -> int:
+def run(settings: Settings, *, config: Path | None, data_dir: Path) -> int:
     """Runs the engine until SIGTERM or SIGINT; 0 when it ended in order.
 
     The configuration file, where there is one, is followed: edits are taken up while the engine runs.
@@ -38,28 +38,35 @@ def run(settings: Settings, *, config: Path | None, data_dir: Path, password: st
 
     Raises:
         ChildError: an embedded server could not be started.
-        BusRejected: the event stream was made for another number of partitions, or another engine works on it.
+        BusRejected: NATS refuses the login; the event stream was made for another number of partitions; another engine works
+            on it.
+        StoreRejected: ClickHouse refuses the login.
+        LoginError: a variable that holds a secret is not set.
     """
     set_up_logging(settings.engine.log_level)
     with contextlib.suppress(ImportError):
         import uvloop
 
-        return uvloop.run(_run(settings, config, data_dir, password))
-    return asyncio.run(_run(settings, config, data_dir, password))
+        return uvloop.run(_run(settings, config, data_dir))
+    return asyncio.run(_run(settings, config, data_dir))
 
 
-async def _run(settings: Settings, config: Path | None, data_dir: Path, password: str) -> int:
+async def _run(settings: Settings, config: Path | None, data_dir: Path) -> int:
     stop = stop_on_signals()
     async with _servers(settings, data_dir) as servers:
-        bus = await _connect_bus(servers.nats_url, stop)
+        bus = await _connect_bus(settings.nats.address(servers.nats_url), stop)
         if bus is None:
             return 0
         try:
-            store = await _connect_store(settings, servers.clickhouse_url, password, stop)
+            store = await _connect_store(
+                settings.clickhouse.address(servers.clickhouse_url), settings.clickhouse.database, stop
+            )
             if store is None:
                 return 0
             try:
-                engine = Engine(settings, bus, store, config=config, applied=lambda s: _remember(s, data_dir))
+                engine = Engine(
+                    settings, bus, store, config=config, applied=lambda s: _remember(s, data_dir), data_dir=data_dir
+                )
                 await _serve(engine, settings, servers, data_dir, stop)
             finally:
                 await store.close()
@@ -70,7 +77,7 @@ async def _run(settings: Settings, config: Path | None, data_dir: Path, password
 
 async def _serve(engine: Engine, settings: Settings, servers: Servers, data_dir: Path, stop: asyncio.Event) -> None:
     await asyncio.to_thread(compile_kernels)  # now, not while the first events wait
-    metrics = MetricsServer(settings.metrics.host, settings.metrics.port, engine.meters.stats)
+    metrics = MetricsServer(settings.metrics.host, settings.metrics.port, engine.meters.reading)
     try:
         present = read_run(data_dir) or RunInfo(
             nats_url=servers.nats_url, clickhouse_url=servers.clickhouse_url, started=iso_from_us(wall_clock())
@@ -115,21 +122,20 @@ def _remember(settings: Settings, data_dir: Path) -> None:
         log.warning("the configuration in force could not be kept: %s", error)
 
 
-async def _connect_bus(url: str, stop: asyncio.Event) -> Bus | None:
+async def _connect_bus(address: NatsAddress, stop: asyncio.Event) -> Bus | None:
     while not stop.is_set():
         try:
-            return await Bus.connect(url, name="engine")
+            return await Bus.connect(address, name="engine")
         except BusUnavailable as error:
             log.warning("waiting for NATS: %s", error)
             await _pause(stop)
     return None
 
 
-async def _connect_store(settings: Settings, url: str, password: str, stop: asyncio.Event) -> Store | None:
-    clickhouse = settings.clickhouse
+async def _connect_store(address: ClickHouseAddress, database: str, stop: asyncio.Event) -> Store | None:
     while not stop.is_set():
         try:
-            return await Store.connect(url, database=clickhouse.database, user=clickhouse.user, password=password)
+            return await Store.connect(address, database=database)
         except StoreUnavailable as error:
             log.warning("waiting for ClickHouse: %s", error)
             await _pause(stop)

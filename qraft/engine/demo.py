@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from qraft.bus import Bus
-from qraft.config import Settings
+from qraft.config import ClickHouseAddress, NatsAddress, Settings
 from qraft.config.detect import ClusterSettings, DetectSettings, ForestSettings, NoveltySettings
 from qraft.config.dump import write_settings
 from qraft.config.settings import EngineSettings
@@ -117,7 +117,7 @@ async def _demo(data_dir: Path, *, tui: bool, seconds: float | None, as_json: bo
 async def _first_pattern(nats_url: str, begun: float) -> AsyncIterator[list[float]]:
     """A list that gets the seconds from ``begun`` to each arrival of patterns on the bus."""
     seen: list[float] = []
-    bus = await Bus.connect(nats_url, name="demo")
+    bus = await Bus.connect(NatsAddress(nats_url), name="demo")
     try:
         await bus.watch_patterns(lambda _: seen.append(asyncio.get_running_loop().time() - begun))
         yield seen
@@ -126,7 +126,7 @@ async def _first_pattern(nats_url: str, begun: float) -> AsyncIterator[list[floa
 
 
 async def _everything_stored(nats_url: str) -> None:
-    bus = await Bus.connect(nats_url, name="demo")
+    bus = await Bus.connect(NatsAddress(nats_url), name="demo")
     try:
         await bus.request("snapshot", timeout=30)
     finally:
@@ -134,7 +134,7 @@ async def _everything_stored(nats_url: str) -> None:
 
 
 async def _summary(settings: Settings, clickhouse_url: str, seconds: float, first: list[float]) -> Summary:
-    async with await Store.connect(clickhouse_url, database=settings.clickhouse.database) as store:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=settings.clickhouse.database) as store:
         rows = await store.history.counts()
         by_type = await _patterns_by_type(store)
     return Summary(

@@ -24,13 +24,17 @@ from qraft.bus import (
     serve_control,
 )
 from qraft.config import Changes, ConfigError, Settings, changes, load
+from qraft.engine.alerting import Alerting
+from qraft.engine.hold import Hold
 from qraft.engine.intake import Intake
 from qraft.engine.ladder import Ladder
 from qraft.engine.lane import Lane
+from qraft.engine.lifecycle import Lifecycle
 from qraft.engine.meters import Meters
 from qraft.engine.notices import Notices
 from qraft.engine.taps import Taps
 from qraft.engine.ticker import Ticker
+from qraft.engine.usage import UsageWatch
 from qraft.ingest.base import wall_clock
 from qraft.store import Store, StoreError
 
@@ -62,6 +66,7 @@ class Engine:
         *,
         config: Path | None = None,
         applied: Callable[[Settings], None] = lambda _: None,
+        data_dir: Path | None = None,
     ) -> None:
         """An engine that does not run yet.
 
@@ -71,6 +76,7 @@ class Engine:
             store: the connection to ClickHouse.
             config: the file the settings came from, followed for edits; None for none.
             applied: told each configuration that is put in force.
+            data_dir: the data directory in force, where that is not the configuration's.
         """
         self.config, self._applied = config, applied
         self._reloading = asyncio.Lock()
@@ -91,6 +97,11 @@ class Engine:
             clock=wall_clock,
         )
         self._lanes = [self._lane(partition) for partition in range(settings.engine.partitions)]
+        self._alerting = Alerting(settings, bus, store, self._notices, self.meters)
+        self._lifecycle = Lifecycle(
+            settings, store, self.meters, self._notices, work=(data_dir or settings.data_dir) / "archive-work"
+        )
+        self._hold = Hold(self._lanes, self.meters.wait)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until ``stop`` is set, then stores what was processed and returns.
@@ -105,6 +116,9 @@ class Engine:
                 return
             service = await serve_control(self._bus, self._verbs(), version=qraft.__version__)
             observers += [_observe(work) for work in (self._notices.publish(), self._taps.publish(), self._ticker.run())]
+            observers.append(_observe(self._alerting.run()))
+            observers.append(_observe(self._lifecycle.run()))
+            observers.append(_observe(UsageWatch(self._bus, self._store, self.meters).run()))
             lanes = [asyncio.create_task(lane.run(), name=f"lane {n}") for n, lane in enumerate(self._lanes)]
             await self._when_there("NATS", self._intake.start)
             self._applied(self._settings)
@@ -140,7 +154,13 @@ class Engine:
         raise BusRejected(f"engine {other['engine']} works on the stream at {self._bus.url} already; end it first")
 
     async def _ensure_streams(self) -> None:
-        await ensure_streams(self._bus, partitions=self._settings.engine.partitions, max_bytes=self._settings.nats.max_bytes)
+        nats = self._settings.nats
+        await ensure_streams(
+            self._bus,
+            partitions=self._settings.engine.partitions,
+            max_bytes=nats.max_bytes,
+            replicas=nats.stream_replicas,
+        )
 
     async def _when_there(self, part: str, act: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -168,6 +188,7 @@ class Engine:
 
     async def _end(self, lanes: list[asyncio.Task[None]]) -> None:
         await self._intake.stop()
+        self._hold.end()
         for lane in self._lanes:
             lane.stop()
         _, late = await asyncio.wait(lanes, timeout=STOP_SECONDS)
@@ -209,7 +230,7 @@ class Engine:
         """Puts other settings in force: only what they change restarts."""
         async with self._reloading:
             changed = changes(self._settings, settings)
-            self.meters.config_error = ""
+            self.meters.reloaded("")
             if not changed:
                 return changed
             before, self._settings = self._settings, settings
@@ -217,19 +238,20 @@ class Engine:
             self._ladder.configure(settings.pressure)
             self._taps.configure(settings)
             self._ticker.configure(settings)
+            self._alerting.configure(settings)
             for lane in self._lanes:
                 lane.reconfigure(settings)
             await self._intake.reconfigure(settings, changed)
             if settings.store != before.store:
                 await self._when_there("ClickHouse", lambda: self._store.migrate(settings.store))
+                await self._lifecycle.configure(settings.store)
             self._applied(settings)
             self._notices.say("", "config", f"configuration in force: {changed}")
             return changed
 
     def _refuse(self, error: ConfigError) -> None:
-        self.meters.config_error = str(error.problems[0]) + (
-            f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        )
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        self.meters.reloaded(f"{error.problems[0]}{more}")
         self._notices.say("", "config", f"refused, the configuration before stays in force: {self.meters.config_error}")
 
     async def _follow_config(self, path: Path) -> None:
@@ -298,6 +320,10 @@ class Engine:
             "snapshot": snapshot,
             "threshold": threshold,
             "tap": self._taps.lease,
+            "alerts": self._alerting.report,
+            "archive": self._lifecycle.report,
+            "hold": self._hold.take,
+            "release": self._hold.release,
         }
 
 

@@ -58,7 +58,7 @@ class Intake:
         await asyncio.gather(*(self._cancel(name) for name in gone))
         self._settings = settings
         for name in changed.removed:
-            self._meters.sources.pop(name, None)
+            self._meters.forget(name)
         for name in (*changed.added, *changed.restarted):
             self._start(name)
 

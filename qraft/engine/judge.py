@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from qraft.config import Settings
+from qraft.engine.counting import Memory
 from qraft.engine.meters import Meters
 from qraft.model import TICK, DeadLetter, Event, Feedback, Level, derive_id, encode
 from qraft.pipeline import Pipeline, Result
@@ -14,11 +16,16 @@ log = logging.getLogger(__name__)
 
 
 class Judge:
-    """Drives one pipeline and counts the time it takes. Runs on the pipeline's thread."""
+    """Drives one pipeline and counts the time it takes. Runs on the pipeline's thread.
+
+    Attributes:
+        failures: how often the pipeline failed.
+    """
 
     def __init__(self, name: str, settings: Settings, meters: Meters, monotonic: Callable[[], float]) -> None:
         self._name, self._settings, self._meters, self._monotonic = name, settings, meters, monotonic
         self._pipeline = self._anew()
+        self.failures = 0
 
     def step(self, batch: Sequence[Event | Feedback], level: Level = "full") -> Result:
         """The pipeline's result, with as much done as ``level`` says.
@@ -31,6 +38,7 @@ class Judge:
             result = self._pipeline.step(batch, level=level)
         except Exception:  # whatever it is, the stream must go on
             log.exception("%s: the pipeline failed; its detectors start anew", self._name)
+            self.failures += 1
             before, self._pipeline = 0.0, self._anew()
             result = self._retried(batch, level)
         preprocess = self._pipeline.preprocess_seconds - before
@@ -58,9 +66,13 @@ class Judge:
         """The alert line of every detector of every source seen."""
         return self._pipeline.lines()
 
-    def entities(self, source: str) -> int:
-        """How many entities of a source are judged."""
-        return self._pipeline.entities(source)
+    def memory(self, source: str) -> Memory | None:
+        """How much is remembered of a source, and what had to give way; None for one that was not seen."""
+        known = self._pipeline.look(source)
+        if known is None:
+            return None
+        entities, own = known.entities, known.preprocess
+        return Memory(len(entities), entities.evicted, own.evicted, own.shortened, known.lines)
 
     def _anew(self) -> Pipeline:
         return Pipeline(self._settings, stopwatch=self._monotonic)
@@ -88,6 +100,7 @@ def _joined(results: Sequence[Result]) -> Result:
         dead=[one for result in results for one in result.dead],
         feedback=[one for result in results for one in result.feedback],
         scores=[one for result in results for one in result.scores],
+        dropped_fields=dict(sum((Counter(result.dropped_fields) for result in results), Counter())),
         late=[one for result in results for one in result.late],
         duplicates=[one for result in results for one in result.duplicates],
         filtered=[one for result in results for one in result.filtered],

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -22,11 +21,14 @@ from qraft.bus import Barrier, BusError, BusUnavailable, Delivery, LaneReader, P
 from qraft.bus.codec import decode_message
 from qraft.bus.subjects import EVENTS_STREAM
 from qraft.config import Settings
+from qraft.engine.blocks import Cut, OpenBlock
+from qraft.engine.counting import count_dead, count_published, count_step, count_stored, show_memory
+from qraft.engine.hold import Halt
 from qraft.engine.judge import Judge
 from qraft.engine.meters import Meters
 from qraft.engine.notices import Notices
 from qraft.engine.taps import Taps
-from qraft.model import TICK, CleanEvent, DeadLetter, Event, Feedback, Level, Pattern
+from qraft.model import SELF, TICK, DeadLetter, Event, Feedback, Level, Pattern
 from qraft.store import Block, RawRow, Store, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -38,38 +40,6 @@ STEP_EVENTS = 256
 IDLE_SECONDS = 1.0
 MOMENT_SECONDS = 0.02
 RETRY_FIRST, RETRY_MOST = 0.1, 2.0
-
-
-@dataclass(slots=True)
-class _OpenBlock:
-    """What was processed since the last barrier, not yet stored."""
-
-    last: int = 0
-    first_us: int = 0
-    arrived_us: int = 0
-    opened: float = 0.0
-    raw: list[RawRow] = field(default_factory=list)
-    clean: list[CleanEvent] = field(default_factory=list)
-    patterns: list[Pattern] = field(default_factory=list)
-    feedback: list[Feedback] = field(default_factory=list)
-    dead: list[DeadLetter] = field(default_factory=list)
-    cursors: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        return len(self.raw) + len(self.dead) + len(self.feedback)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """A block with the snapshot after it, ready to be committed."""
-
-    block: Block
-    level: Level
-    last: int
-    first: int
-    state: bytes
-    cursors: dict[str, str]
 
 
 class Lane:
@@ -99,10 +69,10 @@ class Lane:
         self._name = f"lane {partition}"
         self._judge = Judge(self._name, settings, meters, monotonic)
         self._level: Level = "full"
-        self._open = _OpenBlock()
+        self._open = OpenBlock()
         self._done = 0
         self._again_until = 0
-        self._commit_queue: asyncio.Queue[_Cut] = asyncio.Queue(1)
+        self._commit_queue: asyncio.Queue[Cut] = asyncio.Queue(1)
         self._committing = False
         self._batch: list[Event | Feedback] = []
         self._origins: list[Delivery] = []
@@ -110,6 +80,7 @@ class Lane:
         self._promised: list[asyncio.Future[None]] = []
         self._stopping = False
         self._new_settings: Settings | None = None
+        self._halt: Halt | None = None
 
     async def run(self) -> None:
         """Works until :meth:`stop`; then commits what was processed and returns."""
@@ -132,6 +103,10 @@ class Lane:
         """Takes new settings, between two blocks."""
         self._new_settings = settings
 
+    def hold(self, halt: Halt) -> None:
+        """Brings the lane to a barrier, where it stands until ``halt`` is over."""
+        self._halt = halt
+
     async def barrier(self) -> None:
         """Returns once all that was processed before this call is stored and acknowledged."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -142,6 +117,8 @@ class Lane:
         snapshot = await self._persist("NATS", lambda: self._recovery.load_snapshot(self._partition))
         if snapshot is not None:
             await self._compute(self._judge.restore, snapshot.state)
+            self._show(self._judge.lines())
+            self._meters.snapshot(self._partition, len(snapshot.state))
             self._done = snapshot.last
         under_way = await self._persist("NATS", lambda: self._recovery.load_barrier(self._partition))
         if under_way is not None and under_way.last > self._done:
@@ -150,6 +127,7 @@ class Lane:
 
     async def _process_all(self) -> None:
         while not self._stopping:
+            await self._stand()
             await self._take_settings()
             for delivery in await self._read():
                 if self._again_until and delivery.sequence > self._again_until:
@@ -165,12 +143,21 @@ class Lane:
             self._answer_askers()
         await self._cut()
 
+    async def _stand(self) -> None:
+        if self._halt is None or self._again_until:
+            return
+        await self._cut()
+        await self._commit_queue.join()
+        halt, self._halt = self._halt, None
+        await halt.stand()
+
     async def _take_settings(self) -> None:
         if self._new_settings is None or self._again_until:
             return
         await self._cut()
         self._settings, self._new_settings = self._new_settings, None
         await self._compute(self._judge.reconfigure, self._settings)
+        self._show(self._judge.lines())
 
     async def _take_level(self) -> None:
         """A block is judged at one level, so that a restart, which knows the block's, judges it alike."""
@@ -241,7 +228,7 @@ class Lane:
         self._open.dead.append(letter)
         if self._taps.open:
             self._taps.dead(letter)
-        self._meters.source(letter.source).dead += 1
+        count_dead(self._meters, letter)
         if letter.stage == "bus":
             self._meters.preprocess.received += 1
             self._meters.preprocess.dropped["dead"] += 1
@@ -253,7 +240,7 @@ class Lane:
             return
         result = await self._compute(self._judge.step, batch, self._level)
         if result.patterns:
-            await self._publisher.patterns(result.patterns, lambda reason: self._meters.wait(self._name, reason))
+            await self._publish(result.patterns, batch, origins)
         for notice in result.notices:
             self._notices.say(notice.source, notice.kind, notice.text)
         events = [
@@ -275,11 +262,32 @@ class Lane:
         block.feedback += result.feedback
         block.dead += result.dead
         block.cursors.update((e.source, str(e.meta["cursor"])) for e, _ in events if "cursor" in e.meta)
-        for name in {event.source for event, _ in events}:
-            self._meters.source(name).entities = self._judge.entities(name)
-        self._meters.count_step([(event, origin.arrived_us) for event, origin in events], result)
+        count_step(self._meters, [(event, origin.arrived_us) for event, origin in events], result)
+        self._show({event.source for event, _ in events} | {verdict.source for verdict in result.feedback})
         if self._taps.open:
             self._taps.step([event for event, _ in events], result)
+
+    async def _publish(self, patterns: list[Pattern], batch: list[Event | Feedback], origins: list[Delivery]) -> None:
+        meters, stage = self._meters, self._meters.publish
+        stage.received += len(patterns)
+        stage.depth += len(patterns)
+        meters.publishing[self._partition] = self._monotonic()
+        try:
+            with meters.timed(stage):
+                await self._publisher.patterns(patterns, lambda reason: meters.wait(self._name, reason))
+        finally:
+            stage.depth -= len(patterns)
+            del meters.publishing[self._partition]
+        pairs = zip(batch, origins, strict=True)
+        arrived = [(item, origin.arrived_us) for item, origin in pairs if isinstance(item, Event)]
+        count_published(meters, patterns, arrived, origins[-1].arrived_us)
+
+    def _show(self, sources: Iterable[str]) -> None:
+        """Brings what is shown of these sources' memory and alert lines up to date."""
+        for name in sources:
+            if name in self._meters.sources and name != SELF and (memory := self._judge.memory(name)) is not None:
+                show_memory(self._meters, name, memory)
+        self._meters.failures[self._partition] = self._judge.failures
 
     async def _cut(self) -> None:
         """Hands the open block to the committer; waits while the one before is still under way."""
@@ -287,13 +295,13 @@ class Lane:
         self._again_until = 0
         if self._open.last <= self._done:
             return
-        block, self._open = self._open, _OpenBlock()
+        block, self._open = self._open, OpenBlock()
         state = await self._compute(self._judge.snapshot)
         first = self._done + 1
         self._done = block.last
         self._committing = True
         await self._commit_queue.put(
-            _Cut(
+            Cut(
                 block=Block(
                     token=f"{EVENTS_STREAM}:{self._partition}:{first}-{block.last}",
                     raw=block.raw,
@@ -320,19 +328,28 @@ class Lane:
             self._meters.unstored_us[self._partition] = self._open.first_us
             self._keep_promises()
 
-    async def _commit(self, cut: _Cut) -> None:
+    async def _commit(self, cut: Cut) -> None:
         partition, recovery, meters = self._partition, self._recovery, self._meters
-        rows = len(cut.block.raw)
+        rows, begun = len(cut.block.raw), self._monotonic()
         await self._persist("NATS", lambda: recovery.save_barrier(partition, Barrier(cut.first, cut.last, cut.level)))
         meters.store.received += rows
         with meters.timed(meters.store):
-            await self._persist("ClickHouse", lambda: self._store.write(cut.block))
+            await self._persist("ClickHouse", lambda: self._write(cut.block))
         await self._persist("NATS", lambda: recovery.save_snapshot(partition, Snapshot(cut.last, cut.state)))
         for source, cursor in cut.cursors.items():
             await self._persist("NATS", lambda s=source, c=cursor: recovery.save_cursor(s, c))  # type: ignore[misc]
         await self._persist("NATS", lambda: self._reader.acknowledge(cut.last))
         meters.store.sent += rows
         meters.store.depth -= rows
+        meters.snapshot(partition, len(cut.state))
+        meters.tally.observe("qraft_barrier_seconds", self._monotonic() - begun)
+        meters.tally.observe("qraft_barrier_rows", rows)
+
+    async def _write(self, block: Block) -> None:
+        tally, begun = self._meters.tally, self._monotonic()
+        await self._store.write(block)
+        tally.observe("qraft_clickhouse_insert_seconds", self._monotonic() - begun)
+        count_stored(tally, block)
 
     async def _persist(self, part: str, act: Callable[[], Awaitable[T]]) -> T:
         """Does what must be done before the lane may go on, as often as it takes, and says that it waits."""
@@ -344,6 +361,7 @@ class Lane:
                 if not waited or not isinstance(error, BusUnavailable | StoreUnavailable):
                     log.warning("%s waits for %s: %s", self._name, part, error)
                 waited = True
+                self._meters.tally.count("qraft_persist_retries_total", part)
                 self._meters.wait(f"{self._name} {part}", f"waiting for {part}: {error}")
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, RETRY_MOST)

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 import psutil
 
-from qraft.model import SELF, EngineStats, Event, Level, Notice, SourceStats, StageStats, iso_from_us
-from qraft.pipeline import Result
+import qraft
+from qraft.metrics import OTHER, Reading, Tally
+from qraft.model import (
+    SELF,
+    EngineState,
+    EngineStats,
+    Level,
+    Notice,
+    SourceState,
+    SourceStats,
+    StageStats,
+    iso_from_us,
+)
 
-SourceState = Literal["starting", "running", "retrying", "paused", "finished", "failed", "external"]
 RATE_WEIGHT = 0.3
 """Share of the newest second in a shown rate."""
 SOURCES_SHOWN = 1000
+"""Sources in the statistics; metrics add up the rest."""
 NOTICES_SHOWN: Final = 20
+NOTICE_KINDS: Final = 64
+"""Kinds of notices that are counted apart: adapters of other packages make their own."""
+DROP_REASONS: Final = ("full", "sampled", "leaving")
 
 
 @dataclass(slots=True)
@@ -54,6 +68,8 @@ class SourceMeter:
     entities: int = 0
     rate: float = 0.0
     counted: int = 0
+    memory: object = None
+    known: bool = False
 
 
 class Meters:
@@ -68,12 +84,22 @@ class Meters:
         self._counted = 0
         self._process = psutil.Process()
         self._waiting: dict[str, tuple[str, float]] = {}
-        self.ingest, self.preprocess, self.detect, self.store = StageMeter(), StageMeter(), StageMeter(), StageMeter()
+        self.ingest, self.preprocess, self.detect = StageMeter(), StageMeter(), StageMeter()
+        self.publish, self.store = StageMeter(), StageMeter()
+        self.ingest.dropped["dead"] = 0  # so that the first one shows as an increase
         self.sources: dict[str, SourceMeter] = {}
         self.pending: dict[int, int] = {}
         self.behind_us: dict[int, int] = {}
         self.unstored_us: dict[int, int] = {}
         self.sending: dict[str, float] = {}
+        self.publishing: dict[int, float] = {}
+        self._snapshots: dict[int, int] = {}
+        self.failures: dict[int, int] = {}
+        self.tally = Tally()
+        self.event_delays = self.tally.histogram("qraft_event_delay_seconds")
+        self.tally.set("qraft_build_info", qraft.__version__, engine, value=1)
+        for name in ("qraft_engine_start_time_seconds", "qraft_config_last_reload_success_timestamp_seconds"):
+            self.tally.set(name, value=now_us() / 1e6)
         self.level: Level = "full"
         self.config_error = ""
         self.notices: deque[Notice] = deque(maxlen=NOTICES_SHOWN)
@@ -88,6 +114,37 @@ class Meters:
         if meter is None:
             meter = self.sources[name] = SourceMeter()
         return meter
+
+    def forget(self, name: str) -> None:
+        """Lets go of a source that is no longer configured."""
+        self.sources.pop(name, None)
+        self.tally.forget(name)
+
+    def notice(self, notice: Notice) -> None:
+        """Keeps a notice for the statistics, and counts it by its kind."""
+        self.notices.append(notice)
+        counts = self.notice_counts
+        counts[notice.kind if notice.kind in counts or len(counts) < NOTICE_KINDS else OTHER] += 1
+
+    def dropped(self, source: str, reason: str, count: int) -> None:
+        """Counts events of a source that were given up; reasons of other packages' adapters count together."""
+        reason = reason if reason in DROP_REASONS else OTHER
+        self.ingest.received += count
+        self.ingest.dropped[reason] += count
+        self.source(source).dropped += count
+        self.tally.count("qraft_source_dropped_total", source, reason, by=count)
+
+    def snapshot(self, partition: int, size: int) -> None:
+        """Notes the size of a partition's newest snapshot, bytes."""
+        self._snapshots[partition] = size
+        self.tally.set("qraft_snapshot_bytes", value=sum(self._snapshots.values()))
+
+    def reloaded(self, error: str) -> None:
+        """Notes that a configuration was put in force, or why it was refused."""
+        self.config_error = error
+        self.tally.count("qraft_config_reloads_total", "refused" if error else "applied")
+        if not error:
+            self.tally.set("qraft_config_last_reload_success_timestamp_seconds", value=self.now_us() / 1e6)
 
     def wait(self, part: str, reason: str) -> None:
         """Notes that ``part`` of the engine waits, and why; "" when it goes on."""
@@ -108,6 +165,7 @@ class Meters:
 
     def tick(self) -> None:
         """Brings the rates up to date; to be called once a second."""
+        self.tally.set("qraft_pipeline_failures_total", value=sum(self.failures.values()))
         now = self.monotonic()
         passed, self._ticked = now - self._ticked, now
         if passed <= 0:
@@ -119,40 +177,6 @@ class Meters:
             meter.counted = meter.processed
         self._rate += RATE_WEIGHT * ((total - self._counted) / passed - self._rate)
         self._counted = total
-
-    def count_step(self, events: Sequence[tuple[Event, int]], result: Result) -> None:
-        """Counts one step of a pipeline; each event comes with its arrival in the stream, UTC microseconds."""
-        now_us = self.now_us()
-        for (event, arrived_us), scores in zip(events, result.scores, strict=True):
-            source = self.source(event.source)
-            source.processed += 1
-            source.lag = max(0.0, (now_us - arrived_us) / 1e6)
-            if scores is not None:
-                source.score, source.warm = max(scores.anomaly, scores.abnormal, scores.change), scores.warm
-        for clean in result.clean:
-            self.source(clean.source).last_us = clean.time_us
-        for late in result.late:
-            self.source(late.source).late += 1
-        for repeat in result.duplicates:
-            self.source(repeat.source).duplicates += 1
-        for letter in result.dead:
-            self.source(letter.source).dead += 1
-        for pattern in result.patterns:
-            self.source(pattern.source).patterns += 1
-        stage = self.preprocess
-        stage.received += len(events)
-        stage.sent += len(result.clean)
-        stage.late += len(result.late)
-        for reason, dropped in (
-            ("late", result.late),
-            ("duplicate", result.duplicates),
-            ("dead", result.dead),
-            ("filtered", result.filtered),
-        ):
-            stage.dropped[reason] += len(dropped)
-        stage.dropped["archived"] += result.archived
-        self.detect.received += len(result.clean)
-        self.detect.sent += len(result.patterns)
 
     @property
     def lag(self) -> float:
@@ -174,12 +198,19 @@ class Meters:
         """Whether the engine waits for a server; a source that waits for room in the stream does not count."""
         return any(not part.startswith("source ") for part in self._waiting)
 
+    def reading(self) -> Reading:
+        """All that the metrics say at this moment."""
+        rest = self._named()[SOURCES_SHOWN:]
+        return Reading(self.stats(), self.tally, _added(meter for _, meter in rest) if rest else None)
+
     def stats(self) -> EngineStats:
         """Everything at this moment."""
         state, detail = self._state()
         behind, unstored = self.lag, self._age(self.unstored_us)
         now = self.monotonic()
-        sending = max((now - since for since in list(self.sending.values())), default=0.0)
+        sending, publishing = (
+            max((now - since for since in list(begun.values())), default=0.0) for begun in (self.sending, self.publishing)
+        )
         return EngineStats(
             engine=self._engine,
             timestamp=iso_from_us(self.now_us()),
@@ -196,21 +227,25 @@ class Meters:
             config_error=self.config_error,
             notices=list(self.notices),
             notice_counts=dict(self.notice_counts),
-            sources=[_source_stats(name, m) for name, m in list(self.sources.items())[:SOURCES_SHOWN] if name != SELF],
+            sources=[_source_stats(name, meter) for name, meter in self._named()[:SOURCES_SHOWN]],
             stages=[
                 _stage_stats("ingest", self.ingest, sending),
                 _stage_stats("preprocess", self.preprocess, behind),
                 _stage_stats("detect", self.detect, behind),
+                _stage_stats("publish", self.publish, publishing),
                 _stage_stats("store", self.store, unstored),
             ],
         )
+
+    def _named(self) -> list[tuple[str, SourceMeter]]:
+        return [(name, meter) for name, meter in list(self.sources.items()) if name != SELF]
 
     def _age(self, oldest_us: Mapping[int, int]) -> float:
         """Seconds since the oldest of these moments; 0 stands for none."""
         moments = [moment for moment in list(oldest_us.values()) if moment]
         return max(0.0, (self.now_us() - min(moments)) / 1e6) if moments else 0.0
 
-    def _state(self) -> tuple[Literal["starting", "running", "waiting", "stopping"], str]:
+    def _state(self) -> tuple[EngineState, str]:
         if self.stopping:
             return "stopping", ""
         if self._waiting:
@@ -221,6 +256,15 @@ class Meters:
 
 def _rounded(rate: float) -> float:
     return round(rate, 1) if rate >= 0.05 else 0.0
+
+
+def _added(meters: Iterable[SourceMeter]) -> SourceStats:
+    """The counts of several sources as one."""
+    total = SourceMeter()
+    for meter in meters:
+        for name in ("read", "processed", "patterns", "late", "duplicates", "dead", "dropped", "missing", "entities"):
+            setattr(total, name, getattr(total, name) + getattr(meter, name))
+    return _source_stats(OTHER, total)
 
 
 def _source_stats(name: str, meter: SourceMeter) -> SourceStats:

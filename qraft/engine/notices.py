@@ -31,8 +31,7 @@ class Notices:
         now_us = self._meters.now_us()
         notice = Notice(timestamp=iso_from_us(now_us), source=source, kind=kind, text=text)
         log.warning("%s%s: %s", f"source {source}: " if source else "", kind, text)
-        self._meters.notices.append(notice)
-        self._meters.notice_counts[kind] += 1
+        self._meters.notice(notice)
         self._number += 1
         self._queue.append(
             Event(

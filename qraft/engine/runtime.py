@@ -13,7 +13,7 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
     )
-    for noisy in ("httpx", "httpcore", "urllib3", "websockets", "nats", "clickhouse_connect", "watchfiles"):
+    for noisy in ("httpx", "httpcore", "urllib3", "websockets", "nats", "watchfiles"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

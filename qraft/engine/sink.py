@@ -82,10 +82,7 @@ class BusSink:
 
     def dropped(self, reason: str, count: int = 1) -> None:
         """Counts events that were given up; the operator is told once an incident."""
-        ingest = self._meters.ingest
-        ingest.received += count
-        ingest.dropped[reason] += count
-        self._meter.dropped += count
+        self._meters.dropped(self._source, reason, count)
         now = self._meters.monotonic()
         if now - self._dropped_at > QUIET_SECONDS:
             why = "the event stream is full" if self._stream_full else f"the engine is {self._meters.lag:.0f} s behind"

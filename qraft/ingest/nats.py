@@ -15,11 +15,12 @@ from nats.errors import Error, SlowConsumerError, TimeoutError as NatsTimeoutErr
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamInfo
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
+from qraft.config.nats_login import NatsAddress, TlsOnly
 from qraft.config.sources import NatsSource
 from qraft.config.sources.nats import OWN_PREFIX
+from qraft.config.tls import LoginError
 from qraft.ingest.base import Clock, NotConnected, Sink, SourceError
 from qraft.ingest.batcher import Batcher
-from qraft.ingest.nats_login import login_options
 from qraft.ingest.nats_messages import Message, MessageReader, Position
 from qraft.model import us_from_datetime
 
@@ -40,7 +41,6 @@ QUIET_SECONDS: Final = 30.0
 
 _OVERHEAD_BYTES: Final = 220
 _CHUNK: Final = 256
-_REFUSALS: Final = ("authorization", "authentication", "user authentication expired", "account authentication expired")
 
 
 class NatsAdapter:
@@ -202,23 +202,18 @@ def _born(info: StreamInfo) -> str:
     return f"{us_from_datetime(info.created):x}" if info.created is not None else "0"
 
 
-class _SecureClient(Client):
-    """A client that tells its secrets over TLS only; nats-py takes a server's word that there is none."""
-
-    def _connect_command(self) -> bytes:
-        if not self._server_info.get("tls_required"):
-            raise Error("nats: the server offers no TLS")
-        return super()._connect_command()
+class _SecureClient(TlsOnly, Client):
+    """A client that insists on TLS."""
 
 
 class _Link:
     """A connection and what came over it and was not taken yet."""
 
-    def __init__(self, settings: NatsSource, sink: Sink) -> None:
-        self.client = _SecureClient() if settings.secure else Client()
+    def __init__(self, address: NatsAddress, sink: Sink) -> None:
+        self.client = _SecureClient() if address.secure else Client()
         self.ended = False
         self.inbox = ""
-        self._url = settings.url
+        self._url = address.url
         self._sink = sink
         self._messages: deque[Msg] = deque()
         self._bytes = 0
@@ -286,10 +281,14 @@ class _Link:
 @contextlib.asynccontextmanager
 async def _connected(name: str, settings: NatsSource, sink: Sink) -> AsyncIterator[_Link]:
     """A connection for as long as the context lasts; nats-py's own reconnecting is off, since the supervisor does that."""
-    options = login_options(name, settings)
-    link = _Link(settings, sink)
     try:
-        await _connect(link, name, settings, options)
+        address = settings.login(settings.url, f"sources.{name}")
+        options = address.options()
+    except LoginError as error:
+        raise SourceError(str(error)) from None
+    link = _Link(address, sink)
+    try:
+        await _connect(link, name, address, options)
         yield link
     finally:
         # After a failed TLS handshake nats-py waits for an end of the connection that never comes; it asserts that there was
@@ -298,12 +297,12 @@ async def _connected(name: str, settings: NatsSource, sink: Sink) -> AsyncIterat
             await asyncio.wait_for(link.client.close(), CLOSE_SECONDS)
 
 
-async def _connect(link: _Link, name: str, settings: NatsSource, options: dict[str, Any]) -> None:
-    url = settings.url
+async def _connect(link: _Link, name: str, address: NatsAddress, options: dict[str, Any]) -> None:
+    url = address.url
     try:
         async with asyncio.timeout(OPEN_SECONDS):
             await link.client.connect(
-                [one.strip() for one in url.split(",")],
+                address.servers,
                 name=f"qraft-source-{name}",
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
@@ -318,20 +317,11 @@ async def _connect(link: _Link, name: str, settings: NatsSource, options: dict[s
     except TimeoutError:
         raise NotConnected(f"{url} did not answer within {OPEN_SECONDS:g} s") from None
     except Exception as error:
-        if type(error).__module__.partition(".")[0] == "nkeys":
-            raise SourceError(
-                f"the key of source {name} cannot be used: {error}; check nkey_file, credentials_file"
-            ) from None
+        if fault := address.fault(error) or address.fault(link.last_error):
+            raise SourceError(fault) from None
         if not isinstance(error, Error | OSError | ValueError):
             raise
-        said = link.last_error or str(error).removeprefix("nats: ")
-        if any(word in said.lower() for word in _REFUSALS):
-            raise SourceError(f"{url} refuses the login ({said.strip(chr(39))}); check user, token or key") from None
-        if "CERTIFICATE" in said.upper():
-            raise SourceError(
-                f"{url}: the certificate is not accepted ({said}); check tls_ca_file and tls_cert_file"
-            ) from None
-        raise NotConnected(f"{url} cannot be reached: {said}") from None
+        raise NotConnected(f"{url} cannot be reached: {link.last_error or str(error).removeprefix('nats: ')}") from None
 
 
 class _Pull:

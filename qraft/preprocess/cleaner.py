@@ -49,9 +49,12 @@ class Cleaner:
     Attributes:
         dropped: numeric fields dropped since the start because they were not finite or out of range.
         origins: of which field of the source each feature is; without steps there are none.
+        evicted, shortened: what features had to forget; without steps there is nothing.
     """
 
     origins: Final[Mapping[str, str]] = MappingProxyType({})
+    evicted: Final = 0
+    shortened: Final = 0
 
     def __init__(self, source: str, settings: SourceSettings) -> None:
         self._source = source

@@ -46,6 +46,16 @@ class Preprocessor:
         return self._given_up + self._intake.dropped + sum(_given_up(operator) for operator in self._operators)
 
     @property
+    def evicted(self) -> int:
+        """Entities whose past the features forgot to make room for others, since the start."""
+        return sum(getattr(operator, "evicted", 0) for operator in self._operators)
+
+    @property
+    def shortened(self) -> int:
+        """Values that left a rolling duration early because it held too many, since the start."""
+        return sum(getattr(operator, "shortened", 0) for operator in self._operators)
+
+    @property
     def origins(self) -> dict[str, str]:
         """Of which field of the source each feature is."""
         known: dict[str, str] = {}

@@ -36,7 +36,9 @@ class Wanted:
         given = bool(self.nats_url and self.clickhouse_url)
         run = self.otherwise if given and answer.state != "here" else answer.run(place)
         run = msgspec.structs.replace(
-            run, nats_url=self.nats_url or run.nats_url, clickhouse_url=self.clickhouse_url or run.clickhouse_url
+            run,
+            nats_url=(self.nats_url or run.nats_url).partition(",")[0].strip(),  # a cluster by one server
+            clickhouse_url=self.clickhouse_url or run.clickhouse_url,
         )
         if not (run.nats_url and run.clickhouse_url):
             raise RemoteError(f"the instance under {place} is just starting; try again in a moment")

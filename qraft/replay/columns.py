@@ -18,6 +18,7 @@ from qraft.ingest.rows import ROW_NUMBER
 from qraft.model import Event
 from qraft.replay.errors import ReplayError
 from qraft.replay.inputs import Input
+from qraft.replay.wire import unwrapped
 
 _PEEKED_ROWS = 100
 _SHOWN = 30
@@ -31,10 +32,12 @@ class Columns:
     Attributes:
         names: in the file's order; of NDJSON also the dotted paths of what lies in objects.
         csv: whether it is a CSV file, in which every row has all of them.
+        events: whether its lines are events; the columns are those of their payloads then.
     """
 
     names: tuple[str, ...]
     csv: bool
+    events: bool = False
 
     def holds(self, name: str) -> bool:
         """Whether there is a column, or an object, of that name."""
@@ -43,6 +46,8 @@ class Columns:
     def time_in(self, row: bytes, time: str, delimiter: str) -> Any:
         """The time in a row that could not be read as a whole; None where it cannot be told."""
         try:
+            if not time:
+                return None
             if not self.csv:
                 return lookup(decode_json(row), time)
             cells = next(csv.reader([row.decode(errors="replace")], delimiter=delimiter), [])
@@ -59,12 +64,15 @@ def read_columns(file: Input, delimiter: str) -> Columns:
         ReplayError: the file cannot be read.
     """
     names: dict[str, None] = {}
+    whole = events = 0
     try:
         with closing(read_rows(file.path, file.source, delimiter=delimiter)) as rows:  # type: ignore[type-var]  # a generator
             for row in islice(rows, _PEEKED_ROWS):
                 if isinstance(row, Event):
-                    names.update(dict.fromkeys(_paths(row.payload)))
-        return Columns(names=tuple(names), csv=format_of(file.path, "auto") == "csv")
+                    event = unwrapped(row)
+                    whole, events = whole + 1, events + (event is not row)
+                    names.update(dict.fromkeys(_paths(event.payload)))
+        return Columns(names=tuple(names), csv=format_of(file.path, "auto") == "csv", events=0 < events == whole)
     except SourceError as error:
         raise ReplayError(str(error)) from None
 
@@ -77,7 +85,9 @@ def check_columns(file: Input, columns: Columns, time: str, fields: Sequence[str
     """
     if not columns.names:
         return
-    named = [("--time", time), *(("--fields", field) for field in fields)]
+    if not time and not columns.events:
+        raise ReplayError(f"{file.path}: holds rows, not events; name the column of event time with --time, or --time row")
+    named = [*([("--time", time)] if time else []), *(("--fields", field) for field in fields)]
     for option, name in [*named, ("--labels-column", labels)] if labels else named:
         if not columns.holds(name) and (option, name) != ("--time", ROW_NUMBER):
             raise ReplayError(f'{file.path}: no column "{name}" for {option}; {_remedy(columns.names, name, option)}')

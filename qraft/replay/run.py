@@ -52,7 +52,8 @@ def replay(
 
     Args:
         inputs: CSV or NDJSON files, plain, gzip or zstd, and folders of such files.
-        time: column of event time (NDJSON: field or dotted path); "row" is the row number where no such column exists.
+        time: column of event time (NDJSON: field or dotted path); "row" is the row number where no such column exists. Files
+            of events need none.
         delimiter: character between the columns of CSV files; a tab may be spelled as backslash and t. Empty takes a comma,
             or a tab where a file's ending is .tsv.
         fields: columns to judge; empty takes all that are numeric.

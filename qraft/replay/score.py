@@ -24,6 +24,7 @@ from qraft.replay.outcome import Outcome, finish
 from qraft.replay.record import Record, Watch
 from qraft.replay.rejects import Rejects, end_of
 from qraft.replay.summary import InputSummary
+from qraft.replay.wire import TIMESTAMP, unwrapped
 from qraft.replay.workers import Advance
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Job:
 
     Attributes:
         columns: the file's columns.
-        time: column of event time, or "row".
+        time: column of event time, or "row"; empty takes that of the events in a file of such.
         settings: holds the input's source, as `replay_settings` makes it.
         draft: path without ending of the files written: ``.csv``, ``.patterns``, ``.rejects``; with a picture ``.svg``.
         watch: what is recorded for scoring and for a picture; None for nothing.
@@ -71,6 +72,8 @@ def replay_settings(
     Preprocessing takes the time from the column, as it does in the engine; where the row number is the time, from the event.
     """
     own = settings.source(like)
+    if columns.events and not time:
+        time = own.time  # an event has its own, which the engine prefers to another's column just so
     source = FileSource(
         adapter="file",
         path=str(file.path),
@@ -111,7 +114,7 @@ def replay_file(job: Job, advance: Advance) -> Outcome:
     labelled = None
     if replay.record is not None:
         line = job.settings.detect_for(job.file.source).line
-        axis = job.time if job.time != ROW_NUMBER or job.columns.holds(job.time) else "row number"
+        axis = (job.time or TIMESTAMP) if job.time != ROW_NUMBER or job.columns.holds(job.time) else "row number"
         labelled = finish(replay.record, job.draft, axis=axis, line=line, converter=job.converter, whole=not error)
     return Outcome(replay.summary(time.perf_counter() - began, error), labelled)
 
@@ -132,7 +135,11 @@ class _Replay:
         job = self._job
         table = csv.writer(scores, lineterminator="\n")
         table.writerow(HEADER)
-        rows = read_rows(job.file.path, job.file.source, delimiter=job.delimiter, time=job.time)
+        # Of a file of events no line has its time at the top; each event brings it.
+        time = "" if job.columns.events else job.time
+        rows = read_rows(job.file.path, job.file.source, delimiter=job.delimiter, time=time)
+        if job.columns.events:
+            rows = (unwrapped(row) if isinstance(row, Event) else row for row in rows)
         for batch in _batches(rows):
             self._step(batch, table, patterns, rejects)
         self._progress(job.file.size)
@@ -198,7 +205,7 @@ class _Replay:
         if time == ROW_NUMBER and not columns.holds(time):
             return str(self._counts["rows"])
         if isinstance(item, Event):
-            value = lookup(item.payload, time)
+            value = lookup(item.payload, time) if time else item.timestamp
         else:
             value = columns.time_in(item.original, time, self._job.delimiter)
         return "" if value is None else str(value)

@@ -12,6 +12,8 @@ from typing import Final
 
 from clickhouse_connect.driver.exceptions import DataError, Error, OperationalError
 
+from qraft.config import ClickHouseAddress
+
 _TEMPORARY: Final = frozenset(
     {
         159,  # TIMEOUT_EXCEEDED
@@ -29,6 +31,14 @@ _TEMPORARY: Final = frozenset(
         439,  # CANNOT_SCHEDULE_TASK
         745,  # SERVER_OVERLOADED
         999,  # KEEPER_EXCEPTION
+    }
+)
+_NOT_LET_IN: Final = frozenset(
+    {
+        192,  # UNKNOWN_USER
+        193,  # WRONG_PASSWORD
+        194,  # REQUIRED_PASSWORD
+        516,  # AUTHENTICATION_FAILED
     }
 )
 _GATEWAY: Final = re.compile(r"HTTP status (429|502|503|504)")
@@ -55,7 +65,7 @@ class StoreRejected(StoreError):
         self.code = code
 
 
-def translate(error: Error, url: str) -> StoreError:
+def translate(error: Error, address: ClickHouseAddress) -> StoreError:
     """The store's error for one of the client's."""
     text = str(error)
     if (
@@ -63,9 +73,26 @@ def translate(error: Error, url: str) -> StoreError:
         and not isinstance(error, DataError)
         and (isinstance(error, OperationalError) or _GATEWAY.search(text))
     ):
-        return StoreUnavailable(f"ClickHouse at {url} does not answer")
+        fault = address.tls.fault(secure) if "SSL" in (secure := _causes(error)) else ""
+        return StoreUnavailable(f"ClickHouse at {address.url}{f': {fault}' if fault else ' does not answer'}")
     found = _SENTENCE.search(text)
     sentence = " ".join((found.group(1) if found else text).split())
     if error.code in _TEMPORARY:
-        return StoreUnavailable(f"ClickHouse at {url} cannot do this now: {sentence}")
+        return StoreUnavailable(f"ClickHouse at {address.url} cannot do this now: {sentence}")
+    if error.code in _NOT_LET_IN:
+        return StoreRejected(
+            f"ClickHouse at {address.url} refuses the user {address.user}; check clickhouse.user and "
+            f"{'clickhouse.password_env' if address.password or not address.tls.cert_file else 'clickhouse.cert_file'}",
+            error.code or 0,
+        )
     return StoreRejected(f"ClickHouse refused: {sentence}", error.code or 0)
+
+
+def _causes(error: BaseException) -> str:
+    """What an error says and what those behind it say; the client leaves out of its own what may hold a secret."""
+    said: list[str] = []
+    behind: BaseException | None = error
+    while behind is not None:
+        said.append(str(behind))
+        behind = behind.__cause__ or behind.__context__
+    return "; ".join(said)

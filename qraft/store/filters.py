@@ -32,8 +32,9 @@ _TEXTS: Final[dict[str, tuple[str, ...]]] = {
     "by": ("user",),
     "field": ("one",),
 }
-_OF_GROUP: Final = frozenset({"kind", "src", "entity", "det"})
+OF_GROUP: Final = frozenset({"kind", "src", "entity", "det"})
 """What is the same for all patterns of an episode, so that the patterns themselves can be sorted out by it."""
+OF_VERDICT: Final = frozenset({"state", "by"})
 _OF_TEXTS: Final = frozenset({"text", "regex", "what", "field"})
 _NUL: Final = "\0"
 _NUL_IN_REGEX: Final = r"\x00"
@@ -69,7 +70,7 @@ def conditions(wanted: Filter, now_us: int) -> Conditions:
     made = Conditions()
     for term in wanted.terms:
         sql = _term(made, term, now_us)
-        where = made.patterns if term.word in _OF_GROUP else made.episodes
+        where = made.patterns if term.word in OF_GROUP else made.episodes
         where.append(f"NOT ({sql})" if term.negated else sql)
         made.texts |= term.word in _OF_TEXTS
     return made

@@ -5,15 +5,16 @@ Everything a user can type travels as a bound parameter; only the database's che
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from qraft.model import CleanEvent, Contributor, Details, Feedback, Pattern, PatternType, Verdict, iso_from_us
+from qraft.model import CleanEvent, Contributor, Details, Feedback, Pattern, Verdict, iso_from_us
 from qraft.store.client import Client, Row
 from qraft.store.errors import StoreRejected
+from qraft.store.filters import refused
+from qraft.store.pattern_query import PatternQuery, conditions
 from qraft.store.rows import TABLES
 from qraft.store.verdicts import FEEDBACK_COLUMNS, feedback_of, in_force
 
@@ -25,35 +26,6 @@ PATTERN_COLUMNS: Final = """
 _CLEAN: Final = "toString(event_id), source, entity, toUnixTimestamp64Micro(timestamp), fields"
 _NEVER: Final = -(2**62)
 _MAX_LIMIT: Final = 10_000
-
-Parameters = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PatternQuery:
-    """Which patterns, newest first. What is left empty or None does not narrow.
-
-    Attributes:
-        since_us: earliest event time, UTC microseconds, included.
-        until_us: latest event time, excluded.
-        min_confidence: least confidence.
-        verdict: the verdict in force; ``none`` for patterns that have none.
-        text: part of the summary, source, entity or detector, in capitals or not.
-        limit: most patterns to give, up to 10,000.
-        before: `StoredPattern.cursor` of the last pattern of the page before.
-    """
-
-    types: Sequence[PatternType] = ()
-    sources: Sequence[str] = ()
-    entity: str | None = None
-    detector: str = ""
-    since_us: int | None = None
-    until_us: int | None = None
-    min_confidence: float = 0.0
-    verdict: str = ""
-    text: str = ""
-    limit: int = 100
-    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +65,24 @@ class History:
         self._database = database
 
     async def patterns(self, query: PatternQuery) -> list[StoredPattern]:
-        """Patterns, newest first by event time, then by id."""
-        where, having, values = _conditions(query)
-        values["limit"] = min(max(query.limit, 0), _MAX_LIMIT)
-        rows = await self._client.query(
-            f"""
+        """Patterns by event time, then by id: newest first, or oldest first where that is asked for."""
+        wanted = conditions(query)
+        order = "ASC" if query.ascending else "DESC"
+        sql = f"""
             SELECT {PATTERN_COLUMNS}
-            FROM (SELECT * FROM {self._database}.pattern_events FINAL WHERE {where}) AS p
-            LEFT JOIN ({in_force(self._database)}) AS v ON v.pattern_id = p.pattern_id
-            WHERE {having}
-            ORDER BY p.timestamp DESC, p.pattern_id DESC
-            LIMIT {{limit:UInt32}}""",
-            values,
-        )
+            FROM (
+                SELECT *, toUInt64(1) AS n, toUnixTimestamp64Micro(timestamp) AS last_us, contributors.field AS fields
+                FROM {self._database}.pattern_events FINAL WHERE {wanted.patterns}
+            ) AS p
+            LEFT JOIN (SELECT pattern_id AS judged_id, * EXCEPT pattern_id FROM ({in_force(self._database)})) AS v
+            ON v.judged_id = p.pattern_id
+            WHERE {wanted.judged}
+            ORDER BY p.timestamp {order}, p.pattern_id {order}
+            LIMIT {{limit:UInt32}}"""
+        try:
+            rows = await self._client.query(sql, {**wanted.values, "limit": min(max(query.limit, 0), _MAX_LIMIT)})
+        except StoreRejected as error:
+            raise refused(error, query.filter) from None
         return [stored_pattern(row) for row in rows]
 
     async def pattern(self, pattern_id: str) -> StoredPattern | None:
@@ -178,56 +155,6 @@ class History:
         """Rows of each table, repeats left out."""
         parts = [f"SELECT '{table}', count() FROM {self._database}.{table} FINAL" for table in TABLES]
         return {str(table): int(rows) for table, rows in await self._client.query(" UNION ALL ".join(parts))}
-
-
-def _conditions(query: PatternQuery) -> tuple[str, str, Parameters]:
-    """SQL over pattern_events, SQL over the joined verdict, and the values they name."""
-    where = ["confidence >= {least:Float64}"]
-    values: Parameters = {"least": query.min_confidence}
-
-    def narrow(condition: str, **named: object) -> None:
-        where.append(condition)
-        values.update(named)
-
-    if query.types:
-        narrow("type IN {types:Array(String)}", types=list(query.types))
-    if query.sources:
-        narrow("source IN {sources:Array(String)}", sources=list(query.sources))
-    if query.entity is not None:
-        narrow("entity = {entity:String}", entity=query.entity)
-    if query.detector:
-        narrow("detector = {detector:String}", detector=query.detector)
-    if query.since_us is not None:
-        narrow("timestamp >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')", since=query.since_us)
-    if query.until_us is not None:
-        narrow("timestamp < fromUnixTimestamp64Micro({until:Int64}, 'UTC')", until=query.until_us)
-    if query.text:
-        narrow(
-            "positionCaseInsensitiveUTF8(concat(summary, '\\n', source, '/', entity, '\\n', detector), {text:String}) > 0",
-            text=query.text,
-        )
-    if query.before:
-        time_us, pattern_id = _place(query.before)
-        narrow(
-            "(timestamp, pattern_id) < (fromUnixTimestamp64Micro({at:Int64}, 'UTC'), {last:String})",
-            at=time_us,
-            last=pattern_id,
-        )
-    having = "1"
-    if query.verdict:
-        having = "v.verdict = {verdict:String}"
-        values["verdict"] = "" if query.verdict == "none" else query.verdict
-    return " AND ".join(where), having, values
-
-
-def _place(cursor: str) -> tuple[int, str]:
-    time_us, _, pattern_id = cursor.partition("_")
-    try:
-        return int(time_us), pattern_id
-    except ValueError:
-        raise StoreRejected(
-            f"{cursor!r} is no cursor; use the one that came with the last pattern of the page before"
-        ) from None
 
 
 def stored_pattern(row: Row) -> StoredPattern:

@@ -22,7 +22,7 @@ class Recorded:
     async def events(self, source: str, limit: int) -> list[Event]:
         """A source's last events as they were published, in the order in which they came.
 
-        Events of one message have one place in the stream; among themselves they are in order of time.
+        Events of one message that were stored before their places in it were are in order of time among themselves.
 
         Args:
             source: its name.
@@ -33,7 +33,7 @@ class Recorded:
             SELECT toString(event_id), toString(type), toUnixTimestamp64Micro(timestamp), payload, meta
             FROM {self._database}.raw_events FINAL
             WHERE source = {{source:String}}
-            ORDER BY ingested_at DESC, seq DESC, timestamp DESC, event_id DESC
+            ORDER BY ingested_at DESC, seq DESC, position DESC, timestamp DESC, event_id DESC
             LIMIT {{limit:UInt32}}""",
             {"source": source, "limit": min(max(limit, 0), _MOST_EVENTS)},
         )

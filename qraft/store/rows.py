@@ -87,7 +87,17 @@ def _raw(rows: Sequence[RawRow]) -> Columns:
         "ingested_at": [row.arrived_us // 1000 for row in rows],
         "partition": [row.partition for row in rows],
         "seq": [row.sequence for row in rows],
+        "position": _positions(rows),
     }
+
+
+def _positions(rows: Sequence[RawRow]) -> list[int]:
+    """The place of each event among those of its message, of which a block holds all."""
+    places: list[int] = []
+    for row, before in zip(rows, (None, *rows), strict=False):
+        same = before is not None and before.sequence == row.sequence
+        places.append(places[-1] + 1 if same else 0)
+    return places
 
 
 def _clean(events: Sequence[CleanEvent], arrivals: Mapping[str, int], otherwise: int) -> Columns:

@@ -36,8 +36,10 @@ def statements(sql: str) -> Iterator[str]:
     return (part.strip() for part in _COMMENT.sub("", sql).split(";") if part.strip())
 
 
-async def migrate(client: Client, database: str, settings: StoreSettings) -> None:
+async def migrate(client: Client, database: str, settings: StoreSettings | None, *, until: int | None = None) -> None:
     """Makes the database and brings its tables to this version's shape. Doing it again changes nothing.
+
+    Without ``settings`` its rows stay for ever. With ``until`` it stops at the shape of that version.
 
     Raises:
         StoreRejected: the database was made by a newer Qraft, or the server refuses a statement.
@@ -57,7 +59,7 @@ async def migrate(client: Client, database: str, settings: StoreSettings) -> Non
             "install the newer Qraft or configure another database"
         )
     for version, name, text in known:
-        if version not in done:
+        if version not in done and (until is None or version <= until):
             for statement in statements(text.replace("{database}", database)):
                 await client.command(statement)
             await client.command(
@@ -67,16 +69,20 @@ async def migrate(client: Client, database: str, settings: StoreSettings) -> Non
     await _retain(client, database, settings)
 
 
-async def _retain(client: Client, database: str, settings: StoreSettings) -> None:
-    """Applies the statements of retention.sql whose table has other days."""
+async def _retain(client: Client, database: str, settings: StoreSettings | None) -> None:
+    """Applies the statements of retention.sql whose table has other days; what is archived, or kept for ever, gets none."""
+    days = settings or StoreSettings()
     text = (schema_dir() / "clickhouse" / "retention.sql").read_text(encoding="utf-8")
     text = text.replace("{database}", database)
-    text = text.replace("{retention_days}", str(settings.retention_days)).replace(
-        "{important_days}", str(settings.important_days)
-    )
+    text = text.replace("{retention_days}", str(days.retention_days)).replace("{important_days}", str(days.important_days))
     tables = "SELECT name, create_table_query FROM system.tables WHERE database = {database:String}"
     present = {name: _DAYS.findall(create) for name, create in await client.query(tables, {"database": database})}
     for statement in statements(text):
         table = _ALTERED.match(statement)
-        if table is None or present.get(table[1]) != _DAYS.findall(statement):
+        if table is None:
+            await client.command(statement)
+        elif settings is None or (settings.archive.url and table[1] in settings.archive.tables):
+            if present.get(table[1]):
+                await client.command(f"ALTER TABLE {database}.{table[1]} REMOVE TTL")
+        elif present.get(table[1]) != _DAYS.findall(statement):
             await client.command(statement)

@@ -8,17 +8,23 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.model import ASIDES
 from qraft.store import schema
+from qraft.store.backup import TableBackup
 from qraft.store.client import Client
+from qraft.store.deliveries import Deliveries
 from qraft.store.episodes import EpisodeHistory
 from qraft.store.errors import StoreRejected
 from qraft.store.history import History
 from qraft.store.labels import LabelHistory
+from qraft.store.link import Link
+from qraft.store.listing import EventListing
 from qraft.store.past import PastHistory
 from qraft.store.recorded import Recorded
 from qraft.store.rows import TABLES, Block, Columns, table_columns
+from qraft.store.usage import Usage
 from qraft.store.verdicts import in_force
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -28,11 +34,15 @@ class Store:
     """One database of one ClickHouse server. Every method may raise `StoreUnavailable` or `StoreRejected`.
 
     Attributes:
+        backup: copying and filling the tables.
+        deliveries: the record of what alerting delivered.
         history: the queries.
         recorded: the queries of those who look back.
         episodes: the patterns as the terminal's episodes.
         labels: the queries of what operators said.
         past: the queries over windows of past time and of findings alike.
+        usage: the queries of how much room is taken.
+        events: events a page at a time.
     """
 
     def __init__(self, client: Client, database: str) -> None:
@@ -40,25 +50,31 @@ class Store:
         self._database = database
         self._settings = StoreSettings()
         self._types: dict[str, dict[str, str]] = {}
+        self.backup = TableBackup(client, database)
+        self.deliveries = Deliveries(client, database)
         self.history = History(client, database)
         self.recorded = Recorded(client, database)
         self.episodes = EpisodeHistory(client, database)
         self.labels = LabelHistory(client, database)
         self.past = PastHistory(client, database)
+        self.usage = Usage(client, database)
+        self.events = EventListing(client, database)
 
     @classmethod
-    async def connect(cls, url: str, *, database: str, user: str = "default", password: str = "") -> Self:
+    async def connect(cls, address: ClickHouseAddress, *, database: str) -> Self:
         """Connects once; waiting and trying again is the caller's.
 
         Args:
-            url: ``http://`` or ``https://`` address of the server.
+            address: where the server is and who connects; `ClickHouseSettings.address` makes it.
             database: need not exist before `migrate`.
-            user: user name.
-            password: its password.
+
+        Raises:
+            StoreUnavailable: nobody answers there.
+            StoreRejected: the server refuses the login, its certificate is not accepted, or a file cannot be used.
         """
         if not _NAME.fullmatch(database):
             raise StoreRejected(f"{database!r} is not a database name: letters, digits and _ only, not a digit first")
-        return cls(await Client.connect(url, user=user, password=password), database)
+        return cls(await Client.connect(address), database)
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,10 +88,22 @@ class Store:
         """Whether the server answers."""
         return await self._client.ping()
 
-    async def migrate(self, settings: StoreSettings) -> None:
-        """Makes or upgrades the tables, sets how long rows stay, and takes ``settings`` for what is written from now on."""
+    async def migrate(self, settings: StoreSettings | None) -> None:
+        """Makes or upgrades the tables, sets how long rows stay, and takes ``settings`` for what is written from now on.
+
+        Without ``settings`` rows stay for ever.
+        """
         await schema.migrate(self._client, self._database, settings)
-        self._settings = settings
+        self._settings = settings or self._settings
+
+    @property
+    def database(self) -> str:
+        """Its name."""
+        return self._database
+
+    def link(self) -> Link:
+        """The server, for work that runs in a thread."""
+        return self._client.link()
 
     async def write(self, block: Block) -> None:
         """Stores a block: one insert a table. When it returns, all of it is stored; when it raises, any part may be.

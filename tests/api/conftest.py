@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from qraft.api.app import create_app
 from qraft.api.links import links
+from qraft.api.server import ApiServer, certificate_of, guard_of, listen
 from qraft.bus import Bus, ensure_streams
+from qraft.config import ClickHouseAddress, NatsAddress
+from qraft.config.api import ApiSettings
 from qraft.config.store import StoreSettings
 from qraft.model import Feedback
 from qraft.store import Block, Store
 from tests.api.sample import NOW, START_US, Serve, make_events, make_pattern, raw, until, until_well
+
+UNLIMITED = ApiSettings(rate_per_minute=0)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ async def store(clickhouse_url: str, database: str) -> AsyncIterator[Store]:
         note="seen",
         user="ops1",
     )
-    async with await Store.connect(clickhouse_url, database=database) as connected:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as connected:
         await connected.migrate(StoreSettings(retention_days=3650, important_days=3650))
         await connected.write(
             Block(
@@ -53,7 +58,7 @@ async def store(clickhouse_url: str, database: str) -> AsyncIterator[Store]:
 @pytest.fixture
 async def bus(nats_url: str) -> AsyncIterator[Bus]:
     """A connection to NATS, with the engine's streams."""
-    connected = await Bus.connect(nats_url, name="test")
+    connected = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(connected, partitions=4, max_bytes=64 * 1024**2)
     yield connected
     await connected.close()
@@ -64,16 +69,24 @@ def serve() -> Serve:
     """Serves over these addresses of NATS and ClickHouse and this database, and gives a client of it."""
 
     @contextlib.asynccontextmanager
-    async def served(nats_url: str, clickhouse_url: str, database: str = "qraft") -> AsyncIterator[httpx.AsyncClient]:
-        addresses = {"nats_url": nats_url, "clickhouse_url": clickhouse_url, "database": database}
-        async with links(**addresses, user="default", password="") as opened:
-            app = create_app(lambda: opened, now=lambda: NOW)
-            server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
-            with socket.create_server(("127.0.0.1", 0)) as listener:
-                port = listener.getsockname()[1]
+    async def served(
+        nats_url: str,
+        clickhouse_url: str,
+        database: str = "qraft",
+        *,
+        settings: ApiSettings = UNLIMITED,
+        data_dir: Path = Path("/nowhere"),
+        trusting: ssl.SSLContext | bool = True,
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        nats, clickhouse = NatsAddress(nats_url), ClickHouseAddress(clickhouse_url)
+        async with links(nats=nats, clickhouse=clickhouse, database=database) as opened:
+            app = create_app(lambda: opened, now=lambda: NOW, guard=guard_of(settings, data_dir))
+            server = ApiServer(app, settings, certificate_of(settings))
+            with listen(settings) as listener:
+                url = settings.url(listener.getsockname()[1])
                 running = asyncio.create_task(server.serve([listener]))
                 try:
-                    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+                    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=trusting) as client:
                         await until(lambda: server.started)
                         yield client
                 finally:

@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from qraft.bus import Bus, BusUnavailable
 from qraft.bus.subjects import events_subject
-from qraft.config import RunInfo
+from qraft.config import NatsAddress, RunInfo
 from qraft.model import SELF, EngineStats, encode_lines
 from tests.bench.events import make_events
 from tests.bench.instance import instance, sample_memory
@@ -84,7 +84,7 @@ async def _measure(run: RunInfo, client: httpx.AsyncClient, feeds: dict[str, _Fe
     peaks: dict[str, int] = {}
     heard: list[EngineStats] = []
     sampler = asyncio.create_task(sample_memory(run, peaks))
-    bus = await Bus.connect(run.nats_url, name="bench")
+    bus = await Bus.connect(NatsAddress(run.nats_url), name="bench")
     try:
         await bus.watch_stats(heard.append)
         for feed in feeds.values():

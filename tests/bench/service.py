@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import httpx
 
 from qraft.bus import Bus, Publisher
+from qraft.config import NatsAddress
 from qraft.model import Event, Pattern
 from tests.bench.events import make_events, shifting_events
 from tests.bench.instance import instance, sample_memory
@@ -28,7 +29,7 @@ def service_figures(*, quick: bool) -> None:
 
 async def _figures(*, quick: bool) -> None:
     async with instance() as run, httpx.AsyncClient(base_url=run.clickhouse_url, timeout=60) as clickhouse:
-        bus = await Bus.connect(run.nats_url, name="bench")
+        bus = await Bus.connect(NatsAddress(run.nats_url), name="bench")
         try:
             peaks: dict[str, int] = {}
             sampler = asyncio.create_task(sample_memory(run, peaks))

@@ -15,7 +15,7 @@ import msgspec
 import tomli_w
 
 from qraft.bus import Bus
-from qraft.config import RunInfo
+from qraft.config import NatsAddress, RunInfo
 from qraft.embedded.nats import start_nats
 from qraft.model import EngineStats
 from tests.bench.instance import instance, sample_memory
@@ -40,7 +40,7 @@ async def _soak(seconds: float) -> None:
     with tempfile.TemporaryDirectory(prefix="qraft-soak-") as place:
         folder = Path(place)
         server = await start_nats(folder / "nats", max_store=4 * 1024**3, log=folder / "nats.log")
-        bus = await Bus.connect(server.url, name="soak")
+        bus = await Bus.connect(NatsAddress(server.url), name="soak")
         try:
             async with contextlib.AsyncExitStack() as stack:
                 feeds = _feeds(folder, bus, server.url)
@@ -78,7 +78,7 @@ def _config(nats_url: str, feeds: list[Feed]) -> dict[str, Any]:
 async def _disturbed(run: RunInfo, feeds: list[Feed], file: Path, config: dict[str, Any], seconds: float) -> None:
     heard: list[EngineStats] = []
     peaks: dict[str, int] = {}
-    bus = await Bus.connect(run.nats_url, name="bench")
+    bus = await Bus.connect(NatsAddress(run.nats_url), name="bench")
     sampler = asyncio.create_task(sample_memory(run, peaks))
     await bus.watch_stats(heard.append)
     running = [asyncio.create_task(feed.run()) for feed in feeds]

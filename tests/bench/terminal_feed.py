@@ -15,6 +15,7 @@ import msgspec
 
 from qraft.bus import Bus, Publisher
 from qraft.bus.streams import ensure_streams
+from qraft.config import NatsAddress
 from qraft.model import Pattern
 from tui.feed.fake import World
 
@@ -48,7 +49,7 @@ def patterns(world: World, rate: int, seed: int = 3) -> Iterator[Pattern]:
 
 async def publish(url: str, rate: int) -> None:
     """Publishes until cancelled."""
-    bus = await Bus.connect(url, name="bench-feed")
+    bus = await Bus.connect(NatsAddress(url), name="bench-feed")
     try:
         await ensure_streams(bus, partitions=1, max_bytes=STREAM_BYTES)
         world = World(sources=SOURCES)

@@ -14,6 +14,7 @@ import psutil
 
 from qraft.bus import Bus
 from qraft.bus.streams import ensure_streams
+from qraft.config import ClickHouseAddress, NatsAddress
 from qraft.config.servers import ClickHouseSettings
 from qraft.config.store import StoreSettings
 from qraft.embedded.clickhouse import start_clickhouse
@@ -75,10 +76,12 @@ async def servers() -> AsyncIterator[Servers]:
             stack.push_async_callback(nats.stop)
             clickhouse = await start_clickhouse(folder / "clickhouse", log=folder / "clickhouse.log")
             stack.push_async_callback(clickhouse.stop)
-            bus = await Bus.connect(nats.url, name="bench")
+            bus = await Bus.connect(NatsAddress(nats.url), name="bench")
             await ensure_streams(bus, partitions=1, max_bytes=STREAM_BYTES)
             await bus.close()
-            async with await Store.connect(clickhouse.url, database=ClickHouseSettings().database) as store:
+            async with await Store.connect(
+                ClickHouseAddress(clickhouse.url), database=ClickHouseSettings().database
+            ) as store:
                 await store.migrate(StoreSettings())
                 await store.write(_stored(now_us()))
             yield Servers(nats.url, clickhouse.url)

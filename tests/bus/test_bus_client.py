@@ -12,12 +12,13 @@ from qraft.bus import Bus, BusRejected, BusUnavailable, Publisher, ensure_stream
 from qraft.bus.client import translated
 from qraft.bus.codec import decode_message
 from qraft.bus.subjects import EVENTS_STREAM, PATTERNS_STREAM
+from qraft.config import NatsAddress
 from qraft.model import Contributor, DeadLetter, Details, EngineStats, Event, Feedback, Pattern, Scope, pattern_id
 
 
 @pytest.fixture
 async def bus(nats_url: str) -> AsyncIterator[Bus]:
-    connected = await Bus.connect(nats_url, name="test")
+    connected = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(connected, partitions=4, max_bytes=64 * 1024**2)
     yield connected
     await connected.close()
@@ -51,7 +52,7 @@ async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
 
 
 async def test_watchers_see_patterns_statistics_and_verdicts(bus: Bus, nats_url: str) -> None:
-    watcher = await Bus.connect(nats_url, name="watcher")
+    watcher = await Bus.connect(NatsAddress(nats_url), name="watcher")
     patterns: list[Pattern] = []
     stats: list[EngineStats] = []
     verdicts: list[Feedback] = []
@@ -121,7 +122,7 @@ async def test_control_answers_refuses_and_is_missed(bus: Bus) -> None:
 
 async def test_no_server_is_said_plainly() -> None:
     with pytest.raises(BusUnavailable, match=r"no NATS server answers at nats://127\.0\.0\.1:1"):
-        await Bus.connect("nats://127.0.0.1:1", name="test", timeout=0.5)
+        await Bus.connect(NatsAddress("nats://127.0.0.1:1"), name="test", timeout=0.5)
 
 
 def test_one_line_of_any_program_is_an_event() -> None:

@@ -23,6 +23,7 @@ from qraft.bus import (
 )
 from qraft.bus.codec import decode_message
 from qraft.bus.subjects import EVENTS_STREAM
+from qraft.config import NatsAddress
 from qraft.embedded.nats import start_nats
 from qraft.model import Event, event_id, iso_from_us
 
@@ -73,7 +74,7 @@ async def left_over(bus: Bus, messages: int) -> None:
 
 @pytest.fixture
 async def bus(nats_url: str) -> AsyncIterator[Bus]:
-    connected = await Bus.connect(nats_url, name="test")
+    connected = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(connected, partitions=PARTITIONS, max_bytes=64 * 1024**2)
     yield connected
     await connected.close()
@@ -136,7 +137,7 @@ async def test_killed_server_comes_back_and_nothing_is_missing_or_twice(tmp_path
     server = await start_nats(tmp_path / "nats", max_store=1024**3, log=tmp_path / "log")
     port = int(server.url.rsplit(":", 1)[1])
     changes: list[bool] = []
-    bus = await Bus.connect(server.url, name="test", on_change=changes.append)
+    bus = await Bus.connect(NatsAddress(server.url), name="test", on_change=changes.append)
     try:
         await ensure_streams(bus, partitions=PARTITIONS, max_bytes=64 * 1024**2)
         publisher, reader = Publisher(bus), LaneReader(bus, lane())
@@ -157,7 +158,7 @@ async def test_killed_server_comes_back_and_nothing_is_missing_or_twice(tmp_path
 
 
 async def test_a_full_stream_makes_the_publisher_wait_and_keeps_order(nats_url: str) -> None:
-    bus = await Bus.connect(nats_url, name="test")
+    bus = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(bus, partitions=PARTITIONS, max_bytes=200_000)
     publisher, reader = Publisher(bus), LaneReader(bus, lane())
     waits: list[str] = []

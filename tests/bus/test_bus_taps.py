@@ -7,6 +7,7 @@ import asyncio
 from hypothesis import given, strategies as st
 
 from qraft.bus import Bus, Pacer, TapRow, TapSample, publish_sample, watch_tap
+from qraft.config import NatsAddress
 
 ARRIVALS = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 400)), max_size=60)
 
@@ -42,7 +43,10 @@ def test_a_fast_source_is_seen_all_the_time_not_in_bursts() -> None:
 
 
 async def test_a_large_sample_goes_in_parts_and_is_counted_once(nats_url: str) -> None:
-    sender, listener = await Bus.connect(nats_url, name="sender"), await Bus.connect(nats_url, name="listener")
+    sender, listener = (
+        await Bus.connect(NatsAddress(nats_url), name="sender"),
+        await Bus.connect(NatsAddress(nats_url), name="listener"),
+    )
     got: list[TapSample] = []
     rows = [TapRow(event_id=str(n), timestamp="", original="x" * 2000) for n in range(1000)]
     try:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qraft.config import RunInfo, Settings, write_run
+from qraft.config import ClickHouseAddress, RunInfo, Settings, write_run
 from qraft.config.store import StoreSettings
 from qraft.model import Event, Feedback, Pattern, Verdict, event_id, iso_from_us
 from qraft.pipeline import Pipeline
@@ -62,7 +62,7 @@ def keep(
     assert len(given) >= len(judge)
 
     async def store_all() -> None:
-        async with await Store.connect(clickhouse_url, database=database) as store:
+        async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
             await store.migrate(StoreSettings(retention_days=3650, important_days=3650))
             await store.write(
                 Block(

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from qraft import cli
-from qraft.config import RunInfo, write_run
+from qraft.config import ClickHouseAddress, RunInfo, write_run
 from qraft.config.store import StoreSettings
 from qraft.model import CleanEvent, Contributor, Details, Feedback, Pattern, event_id, iso_from_us
 from qraft.store import Block, Store
@@ -86,7 +86,7 @@ def data_dir(tmp_path: Path, clickhouse_url: str, database: str) -> Path:
     ]
 
     async def store_all() -> None:
-        async with await Store.connect(clickhouse_url, database=database) as store:
+        async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
             await store.migrate(StoreSettings(retention_days=3650, important_days=3650))
             await store.write(Block(token="t", ingested_at=START_US, clean=rows, patterns=PATTERNS, feedback=verdicts))
 

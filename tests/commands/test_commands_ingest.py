@@ -16,7 +16,9 @@ import pytest
 from qraft import cli
 from qraft.bus import Bus, ensure_streams
 from qraft.bus.codec import decode_message
-from qraft.commands import ingest_run
+from qraft.commands import ingest_ways
+from qraft.commands.ingest_run import feed
+from qraft.config import NatsAddress
 from qraft.embedded.nats import start_nats
 from qraft.ingest.lines import LineSettings
 from qraft.model import DeadLetter, Event
@@ -27,7 +29,7 @@ MIB = 1024**2
 
 @pytest.fixture
 async def bus(nats_url: str) -> AsyncIterator[Bus]:
-    bus = await Bus.connect(nats_url, name="test")
+    bus = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(bus, partitions=1, max_bytes=64 * MIB)
     yield bus
     await bus.close()
@@ -129,16 +131,22 @@ async def test_a_full_stream_is_waited_for(tmp_path: Path, nats_url: str, bus: B
 
 async def test_an_instance_that_goes_and_comes_back_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a restart of `qraft up`: the same data, another port."""
-    monkeypatch.setattr(ingest_run, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(ingest_ways, "LOOK_SECONDS", 0.5)
     folder, pipe = tmp_path / "nats", tmp_path / "pipe"
     os.mkfifo(pipe)
     child = await start_nats(folder, max_store=1024**3, log=tmp_path / "log")
-    bus = await Bus.connect(child.url, name="test")
+    bus = await Bus.connect(NatsAddress(child.url), name="test")
     await ensure_streams(bus, partitions=1, max_bytes=64 * MIB)
     await bus.close()
     urls = [child.url]
     settings = LineSettings(source="x", run="r", arrival=lambda: 0)
-    task = asyncio.create_task(ingest_run.feed(settings, [pipe], lambda: urls[-1]))
+
+    async def sent() -> ingest_ways.Way:
+        async with ingest_ways.to_bus(lambda: NatsAddress(urls[-1])) as way:
+            await feed(settings, [pipe], way)
+            return way
+
+    task = asyncio.create_task(sent())
     out = await asyncio.to_thread(os.open, pipe, os.O_WRONLY)
     try:
         os.write(out, b"1\n2\n")
@@ -152,7 +160,7 @@ async def test_an_instance_that_goes_and_comes_back_elsewhere(tmp_path: Path, mo
         os.close(out)
         done = await asyncio.wait_for(task, 30)
         assert (done.events, done.letters) == (4, 0)
-        bus = await Bus.connect(child.url, name="test")
+        bus = await Bus.connect(NatsAddress(child.url), name="test")
         assert [event.payload["value"] for event in await stored(bus)] == ["1", "2", "3", "4"]
         await bus.close()
     finally:
@@ -180,7 +188,7 @@ def test_mistakes_are_told_in_a_sentence(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ingest_run, "OPEN_SECONDS", 0.5)
+    monkeypatch.setattr(ingest_ways, "OPEN_SECONDS", 0.5)
     monkeypatch.setattr(sys, "argv", ["qraft", "ingest", *arguments])
     assert cli.main() == 1
     out, err = capsys.readouterr()
@@ -209,7 +217,7 @@ async def test_a_real_engine_stores_what_is_piped_in(
     )
     engine.start()
     try:
-        await until(lambda: engine.metrics().get("qraft_up") == 1, 60, "the engine runs")
+        await until(lambda: engine.metrics().get('qraft_engine_state{state="running"}') == 1, 60, "the engine runs")
         data = b"".join(b'{"n": %d}\n' % n for n in range(3000)) + b"garbage\n"
         config = ("--config", str(engine.config), "--data-dir", str(engine.data_dir))
         status, _, err = await run(tmp_path, "-s", "piped", *config, data=data)

@@ -19,7 +19,7 @@ import pytest
 
 from qraft import cli
 from qraft.bus import Bus, TapRequest, ask_tap
-from qraft.config import RunInfo, write_run
+from qraft.config import NatsAddress, RunInfo, write_run
 from qraft.embedded.nats import start_nats
 from tests.conftest import run_apart
 from tests.e2e.harness import EngineProcess, until
@@ -33,7 +33,7 @@ def publishing(nats_url: str, source: str = "trades", rate: float = 500.0) -> It
     done = threading.Event()
 
     async def publish() -> None:
-        bus, rng, n = await Bus.connect(nats_url, name="publisher"), random.Random(1), 0
+        bus, rng, n = await Bus.connect(NatsAddress(nats_url), name="publisher"), random.Random(1), 0
         while not done.is_set():
             lines = []
             for _ in range(10):
@@ -82,7 +82,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, clickhouse_url: str) -> Ite
     process = EngineProcess(folder, config)
     process.start()
     try:
-        asyncio.run(until(lambda: process.metrics().get("qraft_up") == 1, 60, "the engine runs"))
+        asyncio.run(until(lambda: process.metrics().get('qraft_engine_state{state="running"}') == 1, 60, "the engine runs"))
         yield process
     finally:
         process.kill()
@@ -205,7 +205,7 @@ def test_why_nothing_comes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_engine_shows_nothing_unasked_and_stops_when_nobody_renews(engine: EngineProcess) -> None:
-    bus, seen = await Bus.connect(url_of(engine), name="test"), []
+    bus, seen = await Bus.connect(NatsAddress(url_of(engine)), name="test"), []
     with publishing(url_of(engine)):
         try:
             await bus.watch_messages("qraft.tap.>", seen.append)

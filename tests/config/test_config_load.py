@@ -42,7 +42,10 @@ MISTAKES = [
         '[nats]\nurl = "http://x"',
         2,
         "nats.url",
-        'expected "embedded" or an address that starts with nats:// or tls://, got "http://x"',
+        (
+            'expected "embedded" or an address such as nats://host:4222 or tls://host:4222, or several with commas between, '
+            'got "http://x"'
+        ),
     ),
     (
         '[sources.a]\nadapter = "fil"',
@@ -131,7 +134,7 @@ a = 1
 
 
 def test_a_name_far_from_all_lists_what_is_known() -> None:
-    assert problems("[api]\nxyzzy = 1")[0].message == "unknown key; known here: host, port"
+    assert problems("[metrics]\nxyzzy = 1")[0].message == "unknown key; known here: host, port"
 
 
 @pytest.mark.parametrize(

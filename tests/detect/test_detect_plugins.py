@@ -470,7 +470,11 @@ async def test_an_engine_tells_and_goes_on(
         assert "Traceback" not in engine.said()
         shutil.rmtree(site)
         engine.start()
-        await until(lambda: engine.metrics().get("qraft_up") == 1, 60, "the engine runs without the packages")
+        await until(
+            lambda: engine.metrics().get('qraft_engine_state{state="running"}') == 1,
+            60,
+            "the engine runs without the packages",
+        )
         with (site.parent / rows).open("a") as file:
             file.write("1700009000,1.0,1.0\n")
         text = "detector jumps of package acme-jumps 1.0: it is not there any more"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from qraft.config import ClickHouseAddress
 from qraft.model import Pattern, decode_pattern
 from qraft.store import PatternQuery, Store
 from tests.e2e.harness import EngineProcess, count, until, write_rows
@@ -32,7 +33,7 @@ async def live(folder: Path, rows: Path, nats_url: str, clickhouse_url: str, dat
     finally:
         if engine.alive():
             engine.kill()
-    async with await Store.connect(clickhouse_url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
         return [stored.pattern for stored in await store.history.patterns(PatternQuery(limit=10_000))]
 
 

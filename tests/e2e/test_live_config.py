@@ -11,6 +11,7 @@ import pytest
 import tomli_w
 
 from qraft.bus import Bus, BusRejected
+from qraft.config import NatsAddress
 from tests.e2e.harness import EngineProcess, until
 
 
@@ -85,7 +86,7 @@ async def test_edits_are_taken_up_live(edited: Edited, nats_url: str) -> None:
         before = edited.read("a")
         await until(lambda b=before: edited.read("a") == b + 10, 20, "the configuration before goes on")  # type: ignore[misc]
 
-    bus = await Bus.connect(nats_url, name="test")
+    bus = await Bus.connect(NatsAddress(nats_url), name="test")
     with pytest.raises(BusRejected, match="not valid TOML"):
         await bus.request("reload")
     del edited.table["sources"]["a"]

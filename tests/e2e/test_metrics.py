@@ -54,14 +54,27 @@ async def test_every_event_is_accounted_for(rows: Path, nats_url: str, clickhous
         assert stage("sent_total", "preprocess") == stage("received_total", "detect") == ROWS
         assert stage("sent_total", "detect") == count(clickhouse_url, database, "pattern_events")
         assert stage("received_total", "store") == stage("sent_total", "store") == ROWS + LATE
-        for name in ("ingest", "preprocess", "detect", "store"):
+        for name in ("ingest", "preprocess", "detect", "publish", "store"):
             assert stage("seconds_total", name) > 0
             assert stage("lag_seconds", name) == 0
             assert stage("depth", name) == 0
         assert seen['qraft_source_processed_total{source="rows"}'] == ROWS + LATE
         assert seen['qraft_source_late_total{source="rows"}'] == LATE
-        assert seen['qraft_source_dead_total{source="rows"}'] == BROKEN
-        assert seen["qraft_up"] == 1
+        assert seen['qraft_source_dead_letters_total{reason="unreadable",source="rows"}'] == BROKEN
+        assert seen['qraft_engine_state{state="running"}'] == 1
+        found = {name: value for name, value in seen.items() if name.startswith("qraft_patterns_total{")}
+        assert sum(found.values()) == stage("sent_total", "detect") == stage("sent_total", "publish")
+        assert seen["qraft_pattern_delay_seconds_count"] == stage("sent_total", "publish")
+        assert seen["qraft_event_delay_seconds_count"] == ROWS + LATE
+        assert seen["qraft_barrier_rows_sum"] == ROWS + LATE
+        for table in ("raw_events", "clean_events", "pattern_events", "dead_letters"):
+            stored = seen[f'qraft_clickhouse_rows_total{{table="{table}"}}']
+            assert stored == count(clickhouse_url, database, table)
+
+        assert seen['qraft_nats_stream_limit_bytes{stream="events"}'] == 256 * 1024**2
+        disks = [name for name in seen if name.startswith("qraft_clickhouse_disk_size_bytes{")]
+        assert disks
+        assert all(0 < seen[name.replace("size", "free")] <= seen[name] for name in disks)
 
         said = qraft("status", "--json", "--data-dir", str(engine.data_dir), "--config", str(engine.config))
         assert [told["state"] for told in json.loads(said)["engines"]] == ["running"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from qraft.config import ClickHouseAddress
 from qraft.config.detect import DetectSettings
 from qraft.model import TICK, Pattern
 from qraft.store import PatternQuery, Store
@@ -49,7 +50,7 @@ async def feeding() -> AsyncIterator[Feed]:
 
 
 async def patterns(url: str, database: str) -> list[Pattern]:
-    async with await Store.connect(url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(url), database=database) as store:
         return [stored.pattern for stored in await store.history.patterns(PatternQuery(limit=1000))]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.filter import parse
 from qraft.store import EpisodeQuery, Store, StoredEpisode
 from tests.conftest import run_apart
@@ -77,7 +78,9 @@ def stored(instance: Instance, text: str, since: str, until: str) -> list[Stored
         )
 
     async def ask() -> list[StoredEpisode]:
-        async with await Store.connect(instance.run.clickhouse_url, database=instance.run.database) as store:
+        async with await Store.connect(
+            ClickHouseAddress(instance.run.clickhouse_url), database=instance.run.database
+        ) as store:
             until_us = micros(until)
             query = EpisodeQuery(
                 filter=parse(text), since_us=micros(since), until_us=until_us, now_us=until_us, limit=10_000

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from qraft.bus import Bus
-from qraft.config import RunInfo, read_run
+from qraft.config import NatsAddress, RunInfo, read_run
 from qraft.model import SELF
 
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -225,7 +225,7 @@ def control(url: str, verb: str) -> Any:
     """What the engine answers to a verb of its control service."""
 
     async def ask() -> Any:
-        bus = await Bus.connect(url, name="test")
+        bus = await Bus.connect(NatsAddress(url), name="test")
         try:
             return await bus.request(verb)
         finally:

@@ -332,6 +332,18 @@ def test_clickhouse_connect_streams(client: Client) -> None:
     assert len(sizes) > 1
 
 
+@pytest.mark.parametrize("rows", [0, 1, 500_000])
+def test_clickhouse_connect_streams_arrow(client: Client, rows: int) -> None:
+    sql = f"SELECT number AS n, toString(number) AS s, map('k', number / 2) AS m FROM numbers({rows})"
+    with client.query_arrow_stream(sql) as batches:
+        parts = list(batches)
+    assert sum(part.num_rows for part in parts) == rows
+    assert (len(parts) > 1) == (rows > 1)
+    if rows:
+        assert [value.as_py() for value in (parts[-1]["n"][-1], parts[-1]["s"][-1])] == [rows - 1, str(rows - 1)]
+        assert all(part.schema == parts[0].schema for part in parts)
+
+
 def test_clickhouse_connect_errors(client: Client) -> None:
     with pytest.raises(DatabaseError, match="UNKNOWN_IDENTIFIER") as caught:
         client.query("SELECT bad")

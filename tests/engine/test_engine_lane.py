@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from qraft.bus import Bus, LaneReader, Publisher, Recovery, ensure_streams, partition_of
-from qraft.config import Settings
+from qraft.config import ClickHouseAddress, NatsAddress, Settings
 from qraft.config.detect import DetectSettings, ForestSettings
 from qraft.config.settings import EngineSettings
 from qraft.config.store import StoreSettings
@@ -72,7 +72,7 @@ async def publish(bus: Bus) -> None:
 
 @pytest.fixture
 async def bus(nats_url: str) -> AsyncIterator[Bus]:
-    connected = await Bus.connect(nats_url, name="test")
+    connected = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(connected, partitions=PARTITIONS, max_bytes=64 * 1024**2)
     await publish(connected)
     yield connected
@@ -98,7 +98,7 @@ def lane(bus: Bus, store: Store, recovery: Recovery, executor: ThreadPoolExecuto
 
 async def run_to_the_end(bus: Bus, clickhouse_url: str, database: str, recovery: Recovery | None = None) -> None:
     with ThreadPoolExecutor(1) as executor:
-        async with await Store.connect(clickhouse_url, database=database) as store:
+        async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
             await store.migrate(StoreSettings())
             worker = lane(bus, store, recovery or Recovery(bus), executor)
             task = asyncio.create_task(worker.run())
@@ -154,7 +154,7 @@ async def run_until_killed(bus: Bus, clickhouse_url: str, database: str, where: 
     call, _, when = where.partition(" ")
     recovery = _DyingRecovery(bus, call, after=when == "after", nth=nth)
     with ThreadPoolExecutor(1) as executor:
-        async with await kind.connect(clickhouse_url, database=database) as store:
+        async with await kind.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
             await store.migrate(StoreSettings())
             if isinstance(store, _DyingStore):
                 store.left = nth

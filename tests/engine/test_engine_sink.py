@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qraft.bus import Bus, Publisher, ensure_streams
-from qraft.config import Settings
+from qraft.config import NatsAddress, Settings
 from qraft.config.settings import PressureSettings
 from qraft.config.sources import FileSource, HostSource
 from qraft.engine.meters import Meters
@@ -37,7 +37,7 @@ def events(source: str, count: int) -> list[Event]:
 
 @pytest.fixture
 async def bus(nats_url: str) -> AsyncIterator[Bus]:
-    connected = await Bus.connect(nats_url, name="test")
+    connected = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(connected, partitions=2, max_bytes=16 * 1024**2)
     yield connected
     await connected.close()

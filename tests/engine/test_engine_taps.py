@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qraft.bus import Bus, TapSample, TapStage, watch_tap
-from qraft.config import Settings
+from qraft.config import NatsAddress, Settings
 from qraft.config.sources import ExternalSource
 from qraft.engine.taps import MOST_LEASES, Taps
 from qraft.model import DeadLetter, Event, iso_from_us
@@ -44,7 +44,7 @@ def asked(stage: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def bus(nats_url: str) -> AsyncIterator[Bus]:
-    connected = await Bus.connect(nats_url, name="test")
+    connected = await Bus.connect(NatsAddress(nats_url), name="test")
     yield connected
     await connected.close()
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from qraft.bus import Bus, Publisher, ensure_streams
-from qraft.config import Settings
+from qraft.config import NatsAddress, Settings
 from qraft.config.detect import DetectSettings, SilenceSettings
 from qraft.config.sources import FileSource, HostSource, NatsSource, RestSource, WebSocketSource
 from qraft.engine.meters import Meters, SourceState
@@ -29,7 +29,7 @@ SETTINGS = Settings(
 
 @pytest.fixture
 async def bus(nats_url: str) -> AsyncIterator[Bus]:
-    connected = await Bus.connect(nats_url, name="test")
+    connected = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(connected, partitions=1, max_bytes=16 * 1024**2)
     yield connected
     await connected.close()

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from qraft.bus import Bus
+from qraft.config import NatsAddress
 from tests.e2e.harness import EngineProcess, count, until
 
 GOOD_ROWS = 300
@@ -70,7 +71,7 @@ async def test_the_engine_takes_any_input(
     engine.start()
     try:
         await until(lambda: count(clickhouse_url, database, "raw_events") >= GOOD_ROWS + GOOD_MESSAGES + 1, 60, "good rows")
-        bus = await Bus.connect(nats_url, name="test")
+        bus = await Bus.connect(NatsAddress(nats_url), name="test")
         await bus.client.publish(
             "qraft.events.anyone", b'{"payload": {"x": 1}}\n{"payload": \n\xff\n{"payload": {"x": "text"}}\n'
         )
@@ -85,7 +86,7 @@ async def test_the_engine_takes_any_input(
         assert sum(source == "bad-file" for source, _, _ in rows) == broken
         assert sum(source == "rude" for source, _, _ in rows) == 4
         assert engine.alive()
-        assert engine.metrics()["qraft_up"] == 1
+        assert engine.metrics()['qraft_engine_state{state="running"}'] == 1
         assert "Traceback" not in engine.said()
         assert engine.stop() == 0, engine.said()
     finally:

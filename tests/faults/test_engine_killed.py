@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qraft.bus import Bus, ensure_streams
+from qraft.config import NatsAddress
 from qraft.embedded.nats import start_nats
 from qraft.model import Feedback
 from tests.e2e.harness import TABLES, EngineProcess, count, ids, until, write_rows
@@ -55,7 +56,7 @@ def config(nats_url: str, clickhouse_url: str, database: str, folder: Path) -> d
 
 async def give_verdicts(nats_url: str) -> None:
     """Verdicts that stand in the stream before any event, so that both runs meet them at the same place."""
-    bus = await Bus.connect(nats_url, name="test")
+    bus = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(bus, partitions=16, max_bytes=512 * 1024**2)
     for n in range(SOURCES):
         for k in range(3):

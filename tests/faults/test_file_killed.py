@@ -13,6 +13,7 @@ import pytest
 from qraft.bus import Bus, ensure_streams
 from qraft.bus.codec import decode_message
 from qraft.bus.subjects import EVENTS_STREAM
+from qraft.config import NatsAddress
 from qraft.model import Event
 from tests.ingest.rotating import Program
 
@@ -48,7 +49,7 @@ class ToBus:
 
 
 async def main(url, pattern, log):
-    bus = await Bus.connect(url, name="reader")
+    bus = await Bus.connect(NatsAddress(url), name="reader")
     settings = FileSource(adapter="file", path=pattern, file_field="file")
     resume = await Recovery(bus).load_cursor("logs", {partitions})
     adapter = make_adapter("logs", settings, ToBus(Publisher(bus)), resume=resume, clock=wall_clock)
@@ -102,7 +103,7 @@ async def test_every_row_of_every_file_stands_once(nats_url: str, tmp_path: Path
     folder.mkdir()
     program = Program(folder, seed=7)
     log = tmp_path / "reader.log"
-    bus = await Bus.connect(nats_url, name="test")
+    bus = await Bus.connect(NatsAddress(nats_url), name="test")
     await ensure_streams(bus, partitions=PARTITIONS, max_bytes=512 * 1024**2)
     stored, killed = Stored(bus), 0
     child = start(nats_url, f"{folder}/**/*.csv", log)

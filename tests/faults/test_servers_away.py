@@ -37,23 +37,27 @@ async def test_the_engine_waits_for_its_servers_and_catches_up(tmp_path: Path, d
     try:
         engine.start()
         await until(lambda: count(url, database, "raw_events") > 300, 60, "first rows")
-        assert engine.metrics()["qraft_up"] == 1
+        assert engine.metrics()['qraft_engine_state{state="running"}'] == 1
 
         await clickhouse.kill()
         await until(lambda: engine.metrics().get("qraft_clickhouse_connected") == 0, 15, "ClickHouse seen away")
-        await until(lambda: engine.metrics().get("qraft_up") == 0, 15, "the engine says that it waits")
+        await until(
+            lambda: engine.metrics().get('qraft_engine_state{state="running"}') == 0, 15, "the engine says that it waits"
+        )
         judged = engine.metrics()['qraft_stage_received_total{stage="detect"}']
         await asyncio.sleep(AWAY_SECONDS - 5)
         assert engine.metrics()['qraft_stage_received_total{stage="detect"}'] > judged, "detection goes on meanwhile"
         clickhouse = await start_clickhouse(tmp_path / "clickhouse", port=clickhouse_port, log=tmp_path / "clickhouse.log")
-        await until(lambda: engine.metrics().get("qraft_up") == 1, 30, "the engine goes on")
+        await until(lambda: engine.metrics().get('qraft_engine_state{state="running"}') == 1, 30, "the engine goes on")
 
         await nats.kill()
         await until(lambda: engine.metrics().get("qraft_nats_connected") == 0, 15, "NATS seen away")
-        await until(lambda: engine.metrics().get("qraft_up") == 0, 15, "the engine says that it waits")
+        await until(
+            lambda: engine.metrics().get('qraft_engine_state{state="running"}') == 0, 15, "the engine says that it waits"
+        )
         await asyncio.sleep(AWAY_SECONDS - 5)
         nats = await start_nats(tmp_path / "nats", port=nats_port, max_store=1024**3, log=tmp_path / "nats.log")
-        await until(lambda: engine.metrics().get("qraft_up") == 1, 30, "the engine goes on")
+        await until(lambda: engine.metrics().get('qraft_engine_state{state="running"}') == 1, 30, "the engine goes on")
 
         await until(lambda: count(url, database, "raw_events") >= ROWS, 120, "all rows")
         assert engine.stop() == 0, engine.said()

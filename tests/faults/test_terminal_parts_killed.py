@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.nats import start_nats
 from qraft.embedded.process import Child
@@ -157,7 +158,7 @@ class Parts:
         """Peak and number of patterns of every stored episode."""
 
         async def ask() -> set[tuple[str, int]]:
-            async with await Store.connect(self.clickhouse.url, database="qraft") as store:
+            async with await Store.connect(ClickHouseAddress(self.clickhouse.url), database="qraft") as store:
                 found = await store.episodes.list(EpisodeQuery(limit=1000, now_us=time.time_ns() // 1000))
                 return {(one.peak.pattern_id, one.n) for one in found}
 

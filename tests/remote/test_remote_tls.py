@@ -13,11 +13,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from qraft.bus import Bus, BusUnavailable
+from qraft.bus import Bus, BusRejected
+from qraft.config import ClickHouseAddress, NatsAddress
 from qraft.embedded.process import find_program
 from qraft.remote.address import local_url
 from qraft.remote.probe import answers
-from qraft.store import Store, StoreUnavailable
+from qraft.remote.question import Answer
+from qraft.remote.wanted import Wanted
+from qraft.store import Store, StoreRejected
 from tests.remote.farhost import free_port
 
 
@@ -69,11 +72,11 @@ def nats_port(tmp_path: Path, certificate: Path) -> Iterator[int]:
 
 async def test_nats_is_held_to_its_own_name(nats_port: int) -> None:
     for url in ("tls://bus.internal:4222", "nats://bus.internal"):
-        bus = await Bus.connect(local_url(url, nats_port), name="test")
+        bus = await Bus.connect(NatsAddress(local_url(url, nats_port)), name="test")
         assert bus.connected
         await bus.close()
-    with pytest.raises(BusUnavailable):
-        await Bus.connect(local_url("tls://other.internal", nats_port), name="test", timeout=1)
+    with pytest.raises(BusRejected, match="name that it bears"):
+        await Bus.connect(NatsAddress(local_url("tls://other.internal", nats_port)), name="test", timeout=1)
 
 
 @contextlib.asynccontextmanager
@@ -103,8 +106,15 @@ async def test_clickhouse_is_held_to_its_own_name(clickhouse_url: str, database:
     async with behind_tls(clickhouse_url, certificate) as port:
         assert await asyncio.to_thread(answers, "https", port)
         far = f"https://localhost:8443/?ca_cert={certificate}"
-        store = await Store.connect(local_url(far, port), database=database, user="default", password="")
+        store = await Store.connect(ClickHouseAddress(local_url(far, port)), database=database)
         await store.close()
         other = far.replace("localhost", "other.internal")
-        with pytest.raises(StoreUnavailable):
-            await Store.connect(local_url(other, port), database=database, user="default", password="")
+        with pytest.raises(StoreRejected, match="name that it bears"):
+            await Store.connect(ClickHouseAddress(local_url(other, port)), database=database)
+
+
+def test_of_a_cluster_the_first_server_is_led_here() -> None:
+    wanted = Wanted("/d", nats_url="tls://nats-1:4222, tls://nats-2:4222", clickhouse_url="https://ch:8443")
+    run = wanted.run(Answer("none"), "x")
+    assert run.nats_url == "tls://nats-1:4222"
+    assert local_url(run.nats_url, 7) == "tls://127.0.0.1:7?server_host_name=nats-1"

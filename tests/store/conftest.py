@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.store import Store
 
@@ -14,7 +15,7 @@ from qraft.store import Store
 @pytest.fixture
 async def store(clickhouse_url: str, database: str) -> AsyncIterator[Store]:
     """A store whose tables are made, with the default settings."""
-    async with await Store.connect(clickhouse_url, database=database) as one:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as one:
         await one.migrate(StoreSettings())
         yield one
 

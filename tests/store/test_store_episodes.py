@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.filter import parse
 from qraft.model import Contributor, Details, Feedback, Pattern, Verdict, iso_from_us, us_from_iso
@@ -143,7 +144,7 @@ def empty(clickhouse_url: str, database: str) -> Callable[[], None]:
     """Makes the tables, and empties them when called."""
 
     async def migrate() -> None:
-        async with await Store.connect(clickhouse_url, database=database) as store:
+        async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
             await store.migrate(StoreSettings())
 
     run_apart(migrate())
@@ -180,7 +181,7 @@ def test_episodes_and_filters_say_the_same_as_on_the_screen(
     lines = ["", *texts, " ".join(texts[:2])]
 
     async def ask() -> None:
-        async with await Store.connect(clickhouse_url, database=database) as store:
+        async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
             await refill(store, patterns, said, f"{next(TOKENS)}")
             for line in lines:
                 query = EpisodeQuery(filter=parse(line), now_us=now_us, limit=1000)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.process import free_port
@@ -21,7 +22,7 @@ from qraft.store.client import Client
 async def test_nobody_listens() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(StoreUnavailable, match=f"ClickHouse at {url} does not answer"):
-        await Store.connect(url, database="q")
+        await Store.connect(ClickHouseAddress(url), database="q")
 
 
 async def test_something_else_answers() -> None:
@@ -42,7 +43,7 @@ async def test_something_else_answers() -> None:
     thread.start()
     try:
         with pytest.raises(StoreUnavailable, match="does not answer"):
-            await Store.connect(url, database="q")
+            await Store.connect(ClickHouseAddress(url), database="q")
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
@@ -52,7 +53,7 @@ async def test_server_that_stops_and_comes_back(tmp_path: Path) -> None:
     server = await start_clickhouse(tmp_path / "data", log=tmp_path / "log")
     port = int(server.url.rpartition(":")[2])
     try:
-        async with await Store.connect(server.url, database="q") as store:
+        async with await Store.connect(ClickHouseAddress(server.url), database="q") as store:
             await store.migrate(StoreSettings())
             assert await store.ping()
             await server.stop()
@@ -73,7 +74,7 @@ async def test_server_that_stops_and_comes_back(tmp_path: Path) -> None:
 
 async def test_server_killed_during_a_query(tmp_path: Path) -> None:
     server = await start_clickhouse(tmp_path / "data", log=tmp_path / "log")
-    client = await Client.connect(server.url, user="default", password="")
+    client = await Client.connect(ClickHouseAddress(server.url))
     long = asyncio.create_task(client.query("SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) % 7 = 1"))
     while await client.query("SELECT count() FROM system.processes WHERE query LIKE '%sipHash64%'") != [(2,)]:
         await asyncio.sleep(0.02)
@@ -84,7 +85,7 @@ async def test_server_killed_during_a_query(tmp_path: Path) -> None:
 
 
 async def test_refusals_carry_the_server_s_sentence(clickhouse_url: str) -> None:
-    client = await Client.connect(clickhouse_url, user="default", password="")
+    client = await Client.connect(ClickHouseAddress(clickhouse_url))
     with pytest.raises(StoreRejected) as caught:
         await client.query("SELECT bad")
     said = "Unknown expression identifier `bad` in scope SELECT bad. (UNKNOWN_IDENTIFIER)"
@@ -96,7 +97,7 @@ async def test_refusals_carry_the_server_s_sentence(clickhouse_url: str) -> None
 
 
 async def test_no_time_is_not_now(clickhouse_url: str) -> None:
-    client = await Client.connect(clickhouse_url, user="default", password="")
+    client = await Client.connect(ClickHouseAddress(clickhouse_url))
     with pytest.raises(StoreUnavailable, match=r"cannot do this now: Timeout exceeded.*\(TIMEOUT_EXCEEDED\)"):
         await client.query("SELECT count() FROM numbers(1000000000000) SETTINGS max_execution_time = 0.1")
     with pytest.raises(StoreUnavailable, match="MEMORY_LIMIT_EXCEEDED"):

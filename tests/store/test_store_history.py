@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.model import CleanEvent, Details, Event, Feedback, Pattern, PatternType, Verdict, iso_from_us
 from qraft.store import Block, PatternQuery, RawRow, SourceTotals, Store, StoreRejected
@@ -54,7 +55,7 @@ def _verdict(name: str, number: int, verdict: Verdict, *, user: str = "ann", und
 @pytest.fixture
 async def full(clickhouse_url: str, database: str) -> AsyncIterator[Store]:
     """A store with 40 patterns p00..p39."""
-    async with await Store.connect(clickhouse_url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
         await store.migrate(StoreSettings())
         await store.write(Block("patterns", START, patterns=[_pattern(number) for number in range(40)]))
         yield store

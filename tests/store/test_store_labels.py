@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.model import Details, Feedback, Pattern, Scope, Verdict, iso_from_us
 from qraft.store import Block, LabelQuery, PatternQuery, Store, StoreRejected
@@ -172,7 +173,7 @@ async def test_hostile_input_is_only_text(full: Store, evil: str) -> None:
 async def test_feedback_stored_by_an_older_qraft_has_neither_scope_nor_end(
     clickhouse_url: str, database: str, ask: Callable[[str], str]
 ) -> None:
-    async with await Store.connect(clickhouse_url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
         await store.migrate(StoreSettings())
         columns = "DROP COLUMN scope, DROP COLUMN until"
         ask(f"ALTER TABLE {database}.pattern_feedback {columns}")

@@ -43,9 +43,9 @@ async def test_events_come_back_whole_and_in_the_order_in_which_they_came(store:
     assert await store.recorded.events("nobody", 100) == []
 
 
-async def test_events_of_one_message_are_in_order_of_time(store: Store) -> None:
-    events = [event("a", number) for number in range(20)]
-    rows = [RawRow(one, 0, 7, START_US) for one in reversed(events)]
+async def test_events_of_one_message_are_in_its_order(store: Store) -> None:
+    events = [event("a", number) for number in reversed(range(20))]
+    rows = [RawRow(one, 0, 7, START_US) for one in events]
     await store.write(Block("t:0:7-7", START_US, raw=rows))
     assert await store.recorded.events("a", 100) == events
 

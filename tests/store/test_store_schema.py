@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
 
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
-from qraft.model import Contributor, Details, Event, Pattern, iso_from_us
+from qraft.model import Contributor, Details, Event, Feedback, Pattern, Verdict, iso_from_us
 from qraft.store import Block, RawRow, Store, StoreRejected
 from qraft.store.rows import TABLES
 from qraft.store.schema import migrations, schema_dir, statements
@@ -37,10 +39,8 @@ async def test_migrating_again_changes_nothing(store: Store, ask: Ask) -> None:
     before = state()
     await store.migrate(StoreSettings())
     assert state() == before
-    assert (
-        ask("SELECT version, name FROM schema_migrations ORDER BY version")
-        == "1\tinit\n2\tcontributor_origin\n3\tpattern_kind\n4\tfeedback_scope\n"
-    )
+    known = "".join(f"{number}\t{name}\n" for number, name, _ in migrations())
+    assert ask("SELECT version, name FROM schema_migrations ORDER BY version") == known
     assert ask("SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done") == "0\n"
     for table in TABLES:
         assert f".{table}" in before
@@ -56,15 +56,16 @@ async def test_every_table_collapses_drops_repeats_and_forgets(store: Store, ask
 
 async def test_database_of_a_newer_qraft_is_refused(store: Store, ask: Ask, database: str) -> None:
     ask("INSERT INTO schema_migrations (version, name) VALUES (900, 'later')")
+    newest = migrations()[-1][0]
     with pytest.raises(
-        StoreRejected, match=f"database {database} has schema version 900, this Qraft knows 4; install the newer"
+        StoreRejected, match=f"database {database} has schema version 900, this Qraft knows {newest}; install the newer"
     ):
         await store.migrate(StoreSettings())
 
 
 async def test_name_of_a_database_is_checked(clickhouse_url: str) -> None:
     with pytest.raises(StoreRejected, match="is not a database name"):
-        await Store.connect(clickhouse_url, database="a; DROP DATABASE default")
+        await Store.connect(ClickHouseAddress(clickhouse_url), database="a; DROP DATABASE default")
 
 
 def _pattern(name: str, confidence: float) -> Pattern:
@@ -118,3 +119,74 @@ async def test_old_event_times_do_not_count(store: Store, ask: Ask) -> None:
     await store.write(Block("t", now_us, raw=[RawRow(event, 0, 0, now_us)]))
     ask("OPTIMIZE TABLE raw_events FINAL")
     assert ask("SELECT timestamp FROM raw_events") == "1999-01-01 00:00:00.000000\n"
+
+
+async def test_each_boundary_is_where_the_settings_say(store: Store, ask: Ask) -> None:
+    """Patterns go one by one; events by whole days, so up to a day later."""
+    now_us = time.time_ns() // 1000
+    for days in (6.99, 7.01, 8.01, 29.99, 30.01):
+        await store.write(_aged(days, now_us))
+    for table in ("raw_events", "pattern_events"):
+        ask(f"OPTIMIZE TABLE {table} FINAL")
+    assert sorted(ask("SELECT pattern_id FROM pattern_events").splitlines()) == [
+        *(f"important {days}" for days in ("29.99", "6.99", "7.01", "8.01")),
+        "ordinary 6.99",
+    ]
+    left = ask("SELECT dateDiff('hour', ingested_at, now()) FROM raw_events").split()
+    assert "167" in left
+    assert set(left) <= {"167", "168"}
+
+
+async def test_a_verdict_says_how_long_its_pattern_stays_and_stays_as_long(store: Store, ask: Ask) -> None:
+    now_us = time.time_ns() // 1000
+    names = ("left alone", "confirmed", "taken back", "called noise")
+    arrived = now_us - 5 * DAY_US
+    await store.write(Block(token="p", ingested_at=arrived, patterns=[_pattern(name, 0.6) for name in names]))
+
+    async def say(name: str, verdict: Verdict, days: float, undoes: str = "") -> None:
+        one = Feedback(
+            feedback_id=f"{name} {verdict}",
+            pattern_id=name,
+            verdict=verdict,
+            timestamp="2020-01-01T00:00:00Z",
+            undoes=undoes,
+        )
+        await store.write(Block(token=one.feedback_id, ingested_at=now_us - int(days * DAY_US), feedback=[one]))
+
+    await say("confirmed", "confirmed", 4.9)
+    await say("taken back", "confirmed", 4.9)
+    await say("taken back", "undo", 1, undoes="taken back confirmed")
+    await say("called noise", "confirmed", 4.9)
+    await say("called noise", "false_positive", 1)
+
+    def left(column: str, table: str) -> list[str]:
+        ask(f"OPTIMIZE TABLE {table} FINAL")
+        return sorted(ask(f"SELECT {column} FROM {table}").splitlines())
+
+    assert left("pattern_id", "pattern_events") == sorted(names)
+    await store.migrate(StoreSettings(retention_days=3, important_days=6))
+    assert left("pattern_id", "pattern_events") == ["confirmed"]
+    assert "confirmed confirmed" in left("feedback_id", "pattern_feedback")
+    await store.migrate(StoreSettings(retention_days=3, important_days=4))
+    assert left("pattern_id", "pattern_events") == []
+    assert left("feedback_id", "pattern_feedback") == ["called noise false_positive", "taken back undo"]
+    await store.write(Block(token="q", ingested_at=arrived, patterns=[_pattern("now", 0.6)]))
+    await store.migrate(StoreSettings(retention_days=6))
+    await store.write(Block(token="r", ingested_at=arrived, patterns=[_pattern("later", 0.6)]))
+    assert "later" in left("pattern_id", "pattern_events")
+
+
+async def test_what_is_past_its_days_goes_by_itself(store: Store, ask: Ask) -> None:
+    """Without OPTIMIZE: the server does it in the background."""
+    now_us = time.time_ns() // 1000
+    await store.write(_aged(1.5, now_us))
+    await store.write(_aged(10, now_us))
+
+    async def gone(table: str, condition: str) -> None:
+        while ask(f"SELECT count() FROM {table} WHERE {condition}") != "0\n":
+            await asyncio.sleep(0.2)
+
+    await asyncio.wait_for(gone("raw_events", "ingested_at < now() - toIntervalDay(8)"), 90)
+    assert ask("SELECT count() FROM raw_events") == "1\n"
+    await store.migrate(StoreSettings(retention_days=1, important_days=1))
+    await asyncio.wait_for(gone("pattern_events", "1"), 90)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.model import (
@@ -115,6 +116,7 @@ async def test_every_column_holds_what_was_given(store: Store, ask: Ask) -> None
         "ingested_at": iso_from_us(ARRIVED)[:-4].replace("T", " "),
         "partition": 3,
         "seq": 10,
+        "position": 0,
     }
     clean = json.loads(ask("SELECT *, toUnixTimestamp64Micro(timestamp) AS us FROM clean_events FORMAT JSONEachRow"))
     assert (clean["event_id"], clean["entity"], clean["fields"], clean["us"]) == (
@@ -291,7 +293,7 @@ async def test_verdict_on_an_unknown_pattern_is_stored(store: Store, ask: Ask) -
 
 
 async def test_writing_before_the_tables_are_made_is_refused(clickhouse_url: str, database: str) -> None:
-    async with await Store.connect(clickhouse_url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
         with pytest.raises(StoreRejected, match=f"database {database} lacks Qraft's tables; start the engine once"):
             await store.write(_block(0, 1))
 
@@ -303,7 +305,7 @@ async def test_kill_of_the_server_keeps_acknowledged_blocks(tmp_path: Path) -> N
     port = int(server.url.rpartition(":")[2])
     try:
         for number in range(3):
-            async with await Store.connect(server.url, database="q") as store:
+            async with await Store.connect(ClickHouseAddress(server.url), database="q") as store:
                 await store.migrate(StoreSettings())
                 await store.write(_block(number * 100, number * 100 + 99))
                 await server.kill()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.process import free_port
@@ -141,7 +142,7 @@ async def test_after_a_gap_come_all_patterns_verdicts_and_mutes_from_a_real_data
     port, inbox, seen = free_port(), Inbox(), Batch()
     server = await start_clickhouse(tmp_path / "data", port=port, log=tmp_path / "log")
     try:
-        async with await Store.connect(server.url, database="qraft") as store:
+        async with await Store.connect(ClickHouseAddress(server.url), database="qraft") as store:
             await store.migrate(StoreSettings(retention_days=3650, important_days=3650))
             await store.write(Block("t:0:1-1", lost_us - 3_600_000_000, patterns=[before]))
             await store.write(
@@ -149,7 +150,7 @@ async def test_after_a_gap_come_all_patterns_verdicts_and_mutes_from_a_real_data
             )
     finally:
         await server.stop()
-    history = ClickHouseHistory(f"http://127.0.0.1:{port}", database="qraft", user="default", password="")
+    history = ClickHouseHistory(ClickHouseAddress(f"http://127.0.0.1:{port}"), database="qraft")
     filler = Backfill(history, inbox, again_seconds=60, now_us=lambda: lost_us + 10_000_000)
 
     def collected() -> Batch:

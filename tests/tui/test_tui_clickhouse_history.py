@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.process import free_port
@@ -29,7 +30,7 @@ def arrived() -> int:
 
 @pytest.fixture
 def history(clickhouse_url: str, database: str) -> ClickHouseHistory:
-    return ClickHouseHistory(clickhouse_url, database=database, user="default", password="")
+    return ClickHouseHistory(ClickHouseAddress(clickhouse_url), database=database)
 
 
 async def test_recent_patterns_come_oldest_first_with_the_verdict_in_force(
@@ -45,7 +46,7 @@ async def test_recent_patterns_come_oldest_first_with_the_verdict_in_force(
         detector="drift",
         user="ann",
     )
-    async with await Store.connect(clickhouse_url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
         await store.migrate(StoreSettings())
         await store.write(Block(token="t:0:1-4", ingested_at=arrived(), patterns=patterns, feedback=[feedback]))
     try:
@@ -76,7 +77,7 @@ async def test_the_events_around_a_pattern(
             enumerate(range(middle - 300 * 10**6, middle + 300 * 10**6, 10**6)), enumerate(("db-03", "db-04"))
         )
     ]
-    async with await Store.connect(clickhouse_url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
         await store.migrate(StoreSettings())
         await store.write(Block(token="t:0:1-9", ingested_at=arrived(), clean=events))
     try:
@@ -92,7 +93,7 @@ async def test_the_events_around_a_pattern(
 @pytest.fixture
 async def stored(clickhouse_url: str, database: str) -> AsyncIterator[Store]:
     """The store behind the history, with its tables."""
-    async with await Store.connect(clickhouse_url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(clickhouse_url), database=database) as store:
         await store.migrate(StoreSettings(retention_days=3650, important_days=3650))
         yield store
 
@@ -100,7 +101,7 @@ async def stored(clickhouse_url: str, database: str) -> AsyncIterator[Store]:
 @pytest.fixture
 async def history_of(clickhouse_url: str, database: str) -> AsyncIterator[ClickHouseHistory]:
     """A history that is closed with the test."""
-    history = ClickHouseHistory(clickhouse_url, database=database, user="default", password="")
+    history = ClickHouseHistory(ClickHouseAddress(clickhouse_url), database=database)
     yield history
     await history.close()
 
@@ -237,7 +238,7 @@ async def test_questions_that_cannot_be_asked_are_one_sentence(
 
 
 async def test_an_answer_is_waited_for_no_longer_than_said(clickhouse_url: str, database: str) -> None:
-    history = ClickHouseHistory(clickhouse_url, database=database, user="default", password="", answer_seconds=0.0001)
+    history = ClickHouseHistory(ClickHouseAddress(clickhouse_url), database=database, answer_seconds=0.0001)
     with pytest.raises(HistoryUnavailable, match=r"has not answered within 0\.0001 s"):
         await history.bounds()
     assert history.last_seconds > 0
@@ -246,14 +247,14 @@ async def test_an_answer_is_waited_for_no_longer_than_said(clickhouse_url: str, 
 
 async def test_a_database_that_comes_back_is_asked_again(tmp_path: Path, make_pattern: MakePattern) -> None:
     port = free_port()
-    history = ClickHouseHistory(f"http://127.0.0.1:{port}", database="qraft", user="default", password="")
+    history = ClickHouseHistory(ClickHouseAddress(f"http://127.0.0.1:{port}"), database="qraft")
     with pytest.raises(HistoryUnavailable, match="does not answer"):
         await history.bounds()
     try:
         for _ in range(2):
             server = await start_clickhouse(tmp_path / "data", port=port, log=tmp_path / "log")
             try:
-                async with await Store.connect(server.url, database="qraft") as store:
+                async with await Store.connect(ClickHouseAddress(server.url), database="qraft") as store:
                     await store.migrate(StoreSettings())
                     await store.write(Block(token="t:0:1-1", ingested_at=arrived(), patterns=[make_pattern()]))
                 assert await history.bounds() is not None
@@ -273,7 +274,7 @@ async def test_a_database_without_tables_or_without_a_server_is_one_sentence(
             await history.recent(5)
     finally:
         await history.close()
-    nobody = ClickHouseHistory(f"http://127.0.0.1:{free_port()}", database="qraft", user="default", password="")
+    nobody = ClickHouseHistory(ClickHouseAddress(f"http://127.0.0.1:{free_port()}"), database="qraft")
     with pytest.raises(HistoryUnavailable, match="does not answer"):
         await nobody.around(make_pattern())
     await nobody.close()

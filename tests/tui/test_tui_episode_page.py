@@ -11,6 +11,7 @@ import httpx
 import pytest
 from textual.pilot import Pilot
 
+from qraft.config import ClickHouseAddress
 from qraft.config.store import StoreSettings
 from qraft.model import CleanEvent, Event, Feedback, Pattern, Scope, event_id, iso_from_us, us_from_iso
 from qraft.store import Block, EpisodeQuery, RawRow, Store
@@ -323,7 +324,7 @@ async def fill(url: str, database: str, pattern: Pattern, earlier: list[Pattern]
         )
         for i, e in enumerate(clean)
     ]
-    async with await Store.connect(url, database=database) as store:
+    async with await Store.connect(ClickHouseAddress(url), database=database) as store:
         await store.migrate(StoreSettings(retention_days=3650, important_days=3650))
         block = Block(
             token="t:0:1-9",
@@ -352,7 +353,7 @@ async def test_over_a_real_database(tmp_path: Path, make_pattern: MakePattern, c
 
     labels = [said("f0", earlier[1], "false_positive"), said("f1", pattern, "note", note="the cable")]
     await fill(clickhouse_url, database, pattern, earlier, labels)
-    history = ClickHouseHistory(clickhouse_url, database=database, user="default", password="")
+    history = ClickHouseHistory(ClickHouseAddress(clickhouse_url), database=database)
     bench = Bench(tmp_path, history=history)
 
     async def until_shown(pilot: Pilot[int], text: str, name: str) -> None:

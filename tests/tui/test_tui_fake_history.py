@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from qraft.config import ClickHouseAddress
 from qraft.filter import parse
 from qraft.model import feedback_fault
 from qraft.store import EpisodeQuery, LabelQuery
@@ -19,7 +20,7 @@ from tui.history.invented import DAY_US, invented_episodes
 def test_both_are_histories() -> None:
     histories: list[History] = [
         FakeHistory(),
-        ClickHouseHistory("http://127.0.0.1:1", database="qraft", user="default", password=""),
+        ClickHouseHistory(ClickHouseAddress("http://127.0.0.1:1"), database="qraft"),
     ]
     assert all(one.last_seconds >= 0 for one in histories)
 

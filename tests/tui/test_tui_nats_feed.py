@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qraft.bus import Bus, Publisher, ensure_streams
+from qraft.config import NatsAddress
 from qraft.embedded.nats import start_nats
 from qraft.embedded.process import free_port
 from qraft.model import EngineStats, Feedback, Pattern
@@ -40,7 +41,7 @@ async def running(feed: NatsFeed, inbox: Inbox) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def engine(url: str) -> AsyncIterator[Bus]:
     """A connection that says what an engine says, with the streams set up."""
-    bus = await Bus.connect(url, name="engine")
+    bus = await Bus.connect(NatsAddress(url), name="engine")
     try:
         await ensure_streams(bus, partitions=4, max_bytes=64 * 1024**2)
         yield bus
@@ -79,7 +80,7 @@ def verdict(pattern: Pattern, **changes: str) -> Feedback:
 
 async def test_patterns_statistics_and_verdicts_arrive(nats_url: str, make_pattern: MakePattern) -> None:
     inbox = Inbox()
-    async with engine(nats_url) as bus, running(NatsFeed(nats_url), inbox):
+    async with engine(nats_url) as bus, running(NatsFeed(NatsAddress(nats_url)), inbox):
         await collect(inbox, lambda seen: LinkChange(True) in seen.links)
         patterns = [make_pattern(i) for i in range(20)]
         await Publisher(bus).patterns(patterns)
@@ -92,7 +93,7 @@ async def test_patterns_statistics_and_verdicts_arrive(nats_url: str, make_patte
 
 
 async def test_a_verdict_is_stored_once_and_comes_back(nats_url: str, make_pattern: MakePattern) -> None:
-    inbox, feed = Inbox(), NatsFeed(nats_url)
+    inbox, feed = Inbox(), NatsFeed(NatsAddress(nats_url))
     async with engine(nats_url) as bus, running(feed, inbox):
         await collect(inbox, lambda seen: seen.links)
         feedback = verdict(make_pattern())
@@ -106,7 +107,7 @@ async def test_a_verdict_is_stored_once_and_comes_back(nats_url: str, make_patte
 async def test_a_verdict_without_a_source_is_refused_and_without_a_stream_it_waits(
     nats_url: str, make_pattern: MakePattern
 ) -> None:
-    inbox, feed = Inbox(), NatsFeed(nats_url)
+    inbox, feed = Inbox(), NatsFeed(NatsAddress(nats_url))
     with pytest.raises(FeedDown, match="no connection"):
         await feed.send(verdict(make_pattern()))
     async with running(feed, inbox):
@@ -119,7 +120,7 @@ async def test_a_verdict_without_a_source_is_refused_and_without_a_stream_it_wai
 
 async def test_it_waits_for_a_server_that_is_not_there_yet(tmp_path: Path, make_pattern: MakePattern) -> None:
     port, inbox = free_port(), Inbox()
-    async with running(NatsFeed(f"nats://127.0.0.1:{port}"), inbox):
+    async with running(NatsFeed(NatsAddress(f"nats://127.0.0.1:{port}")), inbox):
         seen = await collect(inbox, lambda seen: any(change.reason for change in seen.links))
         assert not any(change.up for change in seen.links)
         server = await start_nats(tmp_path / "nats", port=port, max_store=1024**3, log=tmp_path / "nats.log")
@@ -134,7 +135,7 @@ async def test_it_waits_for_a_server_that_is_not_there_yet(tmp_path: Path, make_
 
 async def test_what_is_stored_shows_before_nats_answers(tmp_path: Path, make_pattern: MakePattern) -> None:
     history = FakeHistory([Past(make_pattern(source="stored"))])
-    wiring = Wiring(NatsFeed(f"nats://127.0.0.1:{free_port()}"), history, data_dir=tmp_path, user="me")
+    wiring = Wiring(NatsFeed(NatsAddress(f"nats://127.0.0.1:{free_port()}")), history, data_dir=tmp_path, user="me")
     app = QraftApp(wiring.session, wiring.outside(engine="main", nats_url="nats://nowhere"))
 
     async def front() -> int:
@@ -151,7 +152,7 @@ async def test_the_server_is_killed_and_comes_back_under_the_interface(tmp_path:
     folder, log = tmp_path / "nats", tmp_path / "nats.log"
     server = await start_nats(folder, max_store=1024**3, log=log)
     port = int(server.url.rsplit(":", 1)[1])
-    wiring = Wiring(NatsFeed(server.url), FakeHistory(), data_dir=tmp_path / "data", user="me")
+    wiring = Wiring(NatsFeed(NatsAddress(server.url)), FakeHistory(), data_dir=tmp_path / "data", user="me")
     app = QraftApp(wiring.session, wiring.outside(engine="main", nats_url=server.url))
     journal = Journal(tmp_path / "data" / "unsent")
 

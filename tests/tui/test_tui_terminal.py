@@ -19,8 +19,9 @@ import pytest
 
 PROGRAM = """
 import pathlib, sys
+from qraft.config import ClickHouseAddress, NatsAddress
 from tui import app
-sys.exit(app.run(nats_url=sys.argv[1], clickhouse_url="http://127.0.0.1:1", database="qraft", user="default", password="",
+sys.exit(app.run(nats=NatsAddress(sys.argv[1]), clickhouse=ClickHouseAddress("http://127.0.0.1:1"), database="qraft",
                  data_dir=pathlib.Path(sys.argv[2]), engine="main"))
 """
 

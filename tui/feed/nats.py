@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from qraft.bus import Bus, BusRejected, BusUnavailable
+from qraft.bus import Bus, BusError, BusRejected, BusUnavailable
+from qraft.config import NatsAddress
 from qraft.model import Feedback
 from tui.feed.base import FeedDown, FeedRefused
 from tui.state.inbox import Inbox
@@ -17,8 +18,8 @@ LONGEST_WAIT_SECONDS = 4.0
 class NatsFeed:
     """One connection to NATS, tried for ever until the first success; from then on it comes back by itself."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, address: NatsAddress) -> None:
+        self._address = address
         self._bus: Bus | None = None
 
     async def run(self, inbox: Inbox) -> None:
@@ -48,14 +49,16 @@ class NatsFeed:
         while True:
             bus = None
             try:
-                bus = await Bus.connect(self._url, name="tui", on_change=inbox.link, timeout=CONNECT_SECONDS)
+                bus = await Bus.connect(self._address, name="tui", on_change=inbox.link, timeout=CONNECT_SECONDS)
                 await bus.watch_patterns(inbox.patterns)
                 await bus.watch_stats(inbox.stats)
                 await bus.watch_feedback(inbox.feedback)
-            except BusUnavailable as error:
+            except BusError as error:
                 if bus is not None:
                     await bus.close()
                 inbox.link(False, str(error))
+                if isinstance(error, BusRejected):
+                    wait = LONGEST_WAIT_SECONDS  # a login that is refused is not mended in a moment
                 await asyncio.sleep(wait)
                 wait = min(LONGEST_WAIT_SECONDS, wait * 2)
             except BaseException:

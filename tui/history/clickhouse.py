@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from qraft.config import ClickHouseAddress
 from qraft.model import CleanEvent, Feedback, Pattern, us_from_iso
 from qraft.store import (
     EpisodeQuery,
@@ -41,12 +42,10 @@ T = TypeVar("T")
 class ClickHouseHistory:
     """The queries of the terminal over one database; see ``History``. A database that was away is met again by itself."""
 
-    def __init__(self, url: str, *, database: str, user: str, password: str, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, address: ClickHouseAddress, *, database: str, answer_seconds: float = ANSWER_SECONDS) -> None:
         self.last_seconds = 0.0
-        self._url = url
+        self._address = address
         self._database = database
-        self._user = user
-        self._password = password
         self._answer_seconds = answer_seconds
         self._store: Store | None = None
         self._connecting = asyncio.Lock()
@@ -164,9 +163,7 @@ class ClickHouseHistory:
     async def _connected(self) -> Store:
         async with self._connecting:
             if self._store is None:
-                self._store = await Store.connect(
-                    self._url, database=self._database, user=self._user, password=self._password
-                )
+                self._store = await Store.connect(self._address, database=self._database)
             return self._store
 
 

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from qraft.config.nats_login import NatsLogin, check_nats_url
 from qraft.config.sources.common import SourceSettings
 
 OWN_PREFIX = "qraft"
 """First token of every subject that Qraft itself publishes on."""
-
-
-def _check_url(value: str) -> str:
-    for one in value.split(","):
-        try:
-            parts = urlsplit(one.strip())
-            usable = parts.scheme in ("nats", "tls") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ValueError(
-                "expected an address such as nats://host:4222 or tls://host:4222, or several with commas between"
-            )
-        if parts.username is not None:
-            raise ValueError("expected an address without secrets; put them into user and password_env, or into token_env")
-    return value
 
 
 def _check_subject(value: str) -> str:
@@ -46,7 +29,7 @@ def _check_stream(value: str) -> str:
     return value
 
 
-class NatsSource(SourceSettings):
+class NatsSource(NatsLogin, SourceSettings):
     """Messages of a subject of any NATS server: one JSON object, NDJSON or an array a message.
 
     A plain subscription gets what is published while it stands. With ``stream`` the messages come from a JetStream stream:
@@ -54,7 +37,7 @@ class NatsSource(SourceSettings):
     """
 
     adapter: Literal["nats"]
-    url: Annotated[str, AfterValidator(_check_url), Field(json_schema_extra={"pattern": "^(nats|tls)://"})]
+    url: Annotated[str, AfterValidator(check_nats_url), Field(json_schema_extra={"pattern": "^(nats|tls)://"})]
     """Address of the server; several servers of one cluster with commas between."""
     subject: Annotated[str, Field(min_length=1), AfterValidator(_check_subject)]
     """Subject to read; * and > stand for one token and for the rest."""
@@ -70,22 +53,6 @@ class NatsSource(SourceSettings):
     """Fields filled from the message's subject: { symbol = 2 } takes its second token, 0 the whole subject."""
     time_header: str = ""
     """Header that holds event time, where `time` is empty."""
-    user: str = ""
-    """User name."""
-    password_env: str = ""
-    """Name of the environment variable that holds the user's password."""
-    token_env: str = ""
-    """Name of the environment variable that holds the token."""
-    nkey_file: str = ""
-    """File that holds the seed of an NKey (starts with SU)."""
-    credentials_file: str = ""
-    """File of user JWT and NKey seed, as `nsc` writes it (.creds)."""
-    tls_ca_file: str = ""
-    """File of the certificates to trust; empty trusts the system's."""
-    tls_cert_file: str = ""
-    """File of the client's own certificate, where the server asks for one."""
-    tls_key_file: str = ""
-    """File of the key of tls_cert_file; empty where that file holds it."""
     pending_messages: Annotated[int, Field(ge=100, le=1_000_000)] = 65_536
     """Messages of a subscription held while the engine is behind (64 MiB at most); what comes beyond is counted missing."""
     own_subjects: bool = False
@@ -101,19 +68,6 @@ class NatsSource(SourceSettings):
         """A stream keeps what is not read yet; a plain subscription does not."""
         return bool(self.stream)
 
-    @property
-    def secure(self) -> bool:
-        """Whether the connection must be a TLS one."""
-        return bool(
-            self.url.startswith("tls:") or ",tls:" in self.url.replace(" ", "") or self.tls_ca_file or self.tls_cert_file
-        )
-
-    def anchored(self, folder: Path) -> Self:
-        """These settings with the paths of files made to start at ``folder``."""
-        keys = ("nkey_file", "credentials_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
-        given = {key: getattr(self, key) for key in keys if getattr(self, key)}
-        return self.model_copy(update={key: str(folder / Path(path).expanduser()) for key, path in given.items()})
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.subject.split(".")[0] == OWN_PREFIX and not self.own_subjects:
@@ -123,11 +77,4 @@ class NatsSource(SourceSettings):
             )
         if self.stream and self.when_full != "block":
             raise ValueError('when_full: expected "block" with stream, which keeps what is not read yet')
-        if bool(self.user) != bool(self.password_env):
-            raise ValueError("user and password_env go together; one of them is missing")
-        ways = [key for key in ("user", "token_env", "nkey_file", "credentials_file") if getattr(self, key)]
-        if len(ways) > 1:
-            raise ValueError(f"expected one way to log in, got {' and '.join(ways)}")
-        if self.tls_key_file and not self.tls_cert_file:
-            raise ValueError("tls_key_file needs tls_cert_file")
         return self
