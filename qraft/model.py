@@ -33,6 +33,10 @@ META_VERSION: Final = "1.0"
 NAMESPACE: Final = uuid.UUID("5b9f6b64-2f0e-5d0b-9a53-6f1f0f1a7c11")
 
 
+UNMEASURED: Final = "unmeasured"
+"""Key in an event's ``meta``: fields of its payload that measure nothing: its time or its id was taken from them."""
+
+
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False, gc=False):
     """Base of every value on the wire: immutable, keyword-only, tolerant of keys added later.
 
@@ -297,6 +301,12 @@ def derive_id(*parts: str) -> str:
     digest[8] = digest[8] & 0x3F | 0x80
     h = digest.hex()
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def event_meta(*unmeasured: str) -> dict[str, Any]:
+    """The ``meta`` of a new event whose fields ``unmeasured``, empty ones aside, measure nothing."""
+    named = [name for name in unmeasured if name]
+    return {"version": META_VERSION, UNMEASURED: named} if named else {"version": META_VERSION}
 
 
 def event_id(source: str, cursor: str) -> str:

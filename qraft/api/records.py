@@ -9,7 +9,7 @@ import msgspec
 
 from qraft.api.views_ingest import Rejected
 from qraft.ingest.records import MAX_RECORD_BYTES, RecordError, decode_json, event_time, lookup
-from qraft.model import META_VERSION, Event, encode, event_id, iso_from_us
+from qraft.model import Event, encode, event_id, event_meta, iso_from_us
 
 Form = Literal["json", "ndjson"]
 
@@ -132,7 +132,7 @@ def _event(record: Any, line: int, settings: RecordSettings, arrival_us: int) ->
         type=sent.type or "event",
         timestamp=_time(sent, settings.time, arrival_us),
         payload=sent.payload,
-        meta={"version": META_VERSION, **{key: value for key, value in (sent.meta or {}).items() if key != _CURSOR}},
+        meta=event_meta(settings.time, settings.id) | {k: v for k, v in (sent.meta or {}).items() if k != _CURSOR},
     )
     try:
         _check_size(len(encode(event)))

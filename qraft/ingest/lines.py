@@ -10,7 +10,7 @@ import msgspec
 from qraft.ingest.base import Clock, SourceError
 from qraft.ingest.records import KEPT_BYTES, RecordError, decode_text, lookup
 from qraft.ingest.rows import Block, Row, RowFormat, RowParser
-from qraft.model import META_VERSION, DeadLetter, Event, derive_id, event_id, iso_from_us
+from qraft.model import DeadLetter, Event, derive_id, event_id, event_meta, iso_from_us
 
 LineFormat = Literal["ndjson", "csv", "text"]
 VALUE_FIELD: Final = "value"
@@ -127,7 +127,7 @@ class Lines:
             type=row.type,
             timestamp=row.timestamp,
             payload=row.payload,
-            meta={"version": META_VERSION},
+            meta=event_meta(settings.time, settings.id),
         )
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from qraft.config.sources import SourceSettings
-from qraft.model import CleanEvent, DeadLetter, Event, derive_id, encode, iso_from_us
+from qraft.model import UNMEASURED, CleanEvent, DeadLetter, Event, derive_id, encode, iso_from_us
 from qraft.preprocess.fields import LARGEST, FieldFilter, lookup, numeric_fields
 from qraft.preprocess.times import EARLIEST_US, parse_time
 
@@ -80,6 +80,10 @@ class Cleaner:
             return time_us
         payload = event.payload
         fields, dropped = numeric_fields(payload, self._watched)
+        if not self._fields and isinstance(unmeasured := event.meta.get(UNMEASURED), list):
+            for name in unmeasured:
+                if isinstance(name, str):
+                    fields.pop(name, None)
         self.dropped += dropped
         if not fields and not dropped and not self.gap(payload):
             return self.dead(event, self.no_numbers())

@@ -62,7 +62,7 @@ def test_any_cut_of_the_input_gives_the_same_rows_and_ids(data: bytes, size: int
 def test_ids_are_of_the_run_or_of_a_field() -> None:
     first, second = read(b'{"a": 1}\n{"a": 1}\n')
     assert first.event_id != second.event_id
-    assert "cursor" not in first.meta
+    assert first.meta == {"version": "1.0"}
     first, second, dead = read(b'{"a": 1}\n{"a": 1}\n{"b": 1}\n', id="a")
     assert first.event_id == second.event_id == read(b'{"a": 1}', id="a")[0].event_id
     assert isinstance(dead, DeadLetter)

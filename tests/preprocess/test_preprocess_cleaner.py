@@ -81,6 +81,22 @@ def test_a_gap_is_no_dead_letter() -> None:
         assert clean.fields == {}
 
 
+def test_what_time_and_id_were_taken_from_is_no_measurement() -> None:
+    event = make({"ts": START // SECOND, "seq": 7, "x": 1.5, "y": 2})
+    for unmeasured, seen in (
+        (["ts", "seq"], {"x", "y"}),
+        (["ts", 3, None], {"seq", "x", "y"}),
+        ("ts", {"ts", "seq", "x", "y"}),
+    ):
+        clean = cleaner().take(msgspec.structs.replace(event, meta={"version": "1.0", "unmeasured": unmeasured}))
+        assert isinstance(clean, CleanEvent)
+        assert set(clean.fields) == seen
+    named = msgspec.structs.replace(event, meta={"version": "1.0", "unmeasured": ["ts", "seq"]})
+    clean = cleaner(fields=["seq"]).take(named)
+    assert isinstance(clean, CleanEvent)
+    assert set(clean.fields) == {"seq"}, "what the operator asks for is watched"
+
+
 def test_dropped_fields_are_counted() -> None:
     cleaning = cleaner()
     for at, value in enumerate((1.0, float("inf"), "nan", 2.0)):
