@@ -21,6 +21,14 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option("--data-dir", "-d", help="Data directory; without it the configuration's engine.data_dir."),
 ]
+DatabaseOption = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        metavar="NAME",
+        help="Another database of that ClickHouse, such as one that `qraft archive restore --into NAME` made.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 DEFAULT_FILE = Path("config.toml")
@@ -82,7 +90,13 @@ def data_directory(settings: Settings, data_dir: Path | None) -> Path:
 
 
 def find_instance(
-    settings: Settings, data_dir: Path | None, *, nats: str = "", clickhouse: str = "", need: tuple[str, ...]
+    settings: Settings,
+    data_dir: Path | None,
+    *,
+    nats: str = "",
+    clickhouse: str = "",
+    database: str = "",
+    need: tuple[str, ...],
 ) -> Instance:
     """The instance a command talks to: addresses given, else run.json's, else the configuration's.
 
@@ -91,6 +105,7 @@ def find_instance(
         data_dir: the data directory given, if any.
         nats: the address of NATS given, if any.
         clickhouse: the address of ClickHouse given, if any.
+        database: the database given, if any.
         need: which of "nats" and "clickhouse" the command talks to.
 
     Raises:
@@ -112,7 +127,7 @@ def find_instance(
         clickhouse=settings.clickhouse.address(clickhouse or run.clickhouse_url)
         if "clickhouse" in need
         else ClickHouseAddress(""),
-        database=run.database,
+        database=database or run.database,
         engine=run.engine,
     )
     if not all(getattr(instance, part).url for part in need):

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from qraft.commands.common import ConfigOption, DataDirOption, Instance, JsonOption, UserError, find_instance, load_settings
+from qraft.commands.common import (
+    ConfigOption,
+    DatabaseOption,
+    DataDirOption,
+    Instance,
+    JsonOption,
+    UserError,
+    find_instance,
+    load_settings,
+)
 from qraft.commands.servers import open_store
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ def explain(
     pattern_id: Annotated[
         str, typer.Argument(metavar="PATTERN_ID", help="As `qraft patterns` shows it; its first letters are enough.")
     ],
+    database: DatabaseOption = "",
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -42,7 +52,7 @@ def explain(
     from qraft.commands.explain_lines import as_builtins, lines
     from qraft.commands.output import plain, print_json
 
-    found = find_instance(load_settings(config, data_dir), data_dir, need=("clickhouse",))
+    found = find_instance(load_settings(config, data_dir), data_dir, database=database, need=("clickhouse",))
     explanation = asyncio.run(_explain(found, pattern_id.strip()))
     if as_json:
         print_json(as_builtins(explanation))

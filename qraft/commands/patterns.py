@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from qraft.commands.common import ConfigOption, DataDirOption, Instance, JsonOption, UserError, find_instance, load_settings
+from qraft.commands.common import (
+    ConfigOption,
+    DatabaseOption,
+    DataDirOption,
+    Instance,
+    JsonOption,
+    UserError,
+    find_instance,
+    load_settings,
+)
 from qraft.commands.output import plain
 from qraft.commands.over_rest import UrlOption, client_of
 from qraft.commands.servers import open_store
@@ -38,6 +47,7 @@ def patterns(
         bool, typer.Option("--follow", "-f", help="With --url: patterns as they are found, until Ctrl-C.")
     ] = False,
     url: UrlOption = "",
+    database: DatabaseOption = "",
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -60,7 +70,7 @@ def patterns(
         with client_of(url) as client:
             found: list[FoundPattern] = list(client.patterns(wish, limit=limit))
     else:
-        instance = find_instance(load_settings(config, data_dir), data_dir, need=("clickhouse",))
+        instance = find_instance(load_settings(config, data_dir), data_dir, database=database, need=("clickhouse",))
         found = [_found(stored) for stored in asyncio.run(_query(instance, wish, limit))]
     if not found and not as_json:
         print("no patterns")

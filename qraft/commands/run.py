@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 from qraft.commands.common import (
     ConfigOption,
+    DatabaseOption,
     DataDirOption,
     JsonOption,
     UserError,
@@ -68,6 +70,7 @@ def tui(  # noqa: PLR0917 each is an option
     clickhouse: Annotated[
         str, typer.Option("--clickhouse", metavar="URL", help="ClickHouse to read, in place of the running one's.")
     ] = "",
+    database: DatabaseOption = "",
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     theme: Annotated[
         str, typer.Option("--theme", help="dark, light, ansi, deuteranopia, tritanopia or mono; without it tui.theme.")
@@ -93,8 +96,10 @@ def tui(  # noqa: PLR0917 each is an option
     with contextlib.ExitStack() as held:
         if ssh:
             found = held.enter_context(instance_over_ssh(settings, ssh, data_dir, nats=nats, clickhouse=clickhouse))
+            found = dataclasses.replace(found, database=database or found.database)
         else:
-            found = find_instance(settings, data_dir, nats=nats, clickhouse=clickhouse, need=("nats", "clickhouse"))
+            need = ("nats", "clickhouse")
+            found = find_instance(settings, data_dir, nats=nats, clickhouse=clickhouse, database=database, need=need)
         from tui import app
         from tui.language import LANGUAGES, chosen
         from tui.theme import ThemeError

@@ -117,6 +117,8 @@ async def test_what_is_archived_deleted_restored_and_replayed_gives_the_same_pat
             instance.database = other
             assert as_read(await instance.patterns()) == as_read(found)
             assert "TTL" not in instance.ask("SHOW CREATE TABLE raw_events")
+            listed = instance.qraft("patterns", "--database", other, "--limit", "10000", "--json", *data_dir)
+            assert {json.loads(line)["pattern_id"] for line in listed.splitlines()} == {one.pattern_id for one in found}
         finally:
             instance.ask(f"DROP DATABASE IF EXISTS {other}")
         assert engine.stop() == 0, engine.said()

@@ -80,6 +80,7 @@ def test_every_input_has_a_format_and_a_header_of_its_own() -> None:
 
 def test_event_time_from_a_field() -> None:
     (row,) = read(b"t,a\n1700000000,1\n", time="t")
+    assert row.meta["unmeasured"] == ["t"]
     assert row.timestamp == "2023-11-14T22:13:20.000000Z"
     with pytest.raises(SourceError, match='has no column "when"'):
         read(b"t,a\n1,1\n", time="when")
