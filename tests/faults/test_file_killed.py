@@ -23,6 +23,7 @@ PARTITIONS = 4
 CHILD = """
 import asyncio, sys
 from qraft.bus import Bus, Publisher, Recovery
+from qraft.config import NatsAddress
 from qraft.config.sources import FileSource
 from qraft.ingest import make_adapter
 from qraft.ingest.base import wall_clock

@@ -94,7 +94,7 @@ class Tmux:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False).stdout
 
     def until(self, text: str, server: str = "") -> None:
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 60
         while self("show-buffer", server=server) != text:
             assert time.monotonic() < limit, self("list-buffers", server=server)
             time.sleep(0.05)
@@ -137,7 +137,8 @@ def test_either_setting_of_tmux_lets_it_through_to_the_terminal(tmux: Tmux, tmp_
     setup = "".join(f" set-option -g {name} {value} \\;" for name, value in values.items())
     ms = "set-option -as terminal-features ',*:clipboard' \\;"
     inner = f"env -u TMUX tmux -L inner -f /dev/null new-session -d 'sleep 60' \\; {ms}{setup} new-window '{{}}' \\; attach"
-    tmux("new-window", inner.format(program(tmp_path, TEXT)))
+    attached = "until tmux list-clients | grep -q .; do sleep 0.05; done"  # before that nothing can pass through
+    tmux("new-window", inner.format(f"{attached}; exec {program(tmp_path, TEXT)}"))
     tmux.until(TEXT)
 
 
