@@ -48,7 +48,7 @@ class Problem(BaseModel):
             "examples": [
                 {
                     "type": "about:blank",
-                    "title": "Unprocessable Content",
+                    "title": "Unprocessable Entity",
                     "status": 422,
                     "detail": "min_confidence: should be less than or equal to 1",
                     "instance": "urn:uuid:5b8c4f0e-3a52-4f5e-9a53-6d1f1f0f7c11",

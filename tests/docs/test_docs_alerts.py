@@ -6,21 +6,24 @@ import asyncio
 import base64
 import json
 import os
+import re
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import msgspec
 import pytest
 
-from qraft.alerts import Notification, TargetError, make_sender, trial
+from qraft.alerts import Notification, TargetError, Transition, make_sender, trial
 from qraft.alerts.text import payload
 from qraft.alerts.webhook import key_of, sign
 from qraft.config.alerts import AlertTarget
-from tests.docs.pages import blocks
+from qraft.model import Verdict
+from tests.docs.pages import blocks, text_of, twin
 
 PAGE = "docs/alerts.md"
 SECRET = "whsec_" + base64.b64encode(b"a secret of 24 bytes ...").decode()
@@ -99,6 +102,15 @@ async def test_the_receiver_refuses_what_is_not_signed_so_or_is_old(receiver: Re
             headers = {"webhook-id": f"m{at}", "webhook-timestamp": str(at), "webhook-signature": signature}
             assert (await client.post(receiver.url, content=body, headers=headers)).status_code == status
         assert (await client.post(receiver.url, content=body)).status_code == 403
+
+
+@pytest.mark.parametrize("page", [PAGE, twin(PAGE)])
+def test_every_message_and_every_verdict_is_told(page: str) -> None:
+    told = {
+        name for row in re.findall(r"^\| (`[^|]+) \|", text_of(page), re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert {*get_args(Transition)} - {"test"} <= told
+    assert {*get_args(Verdict)} <= told
 
 
 def test_the_message_shown_has_every_key() -> None:

@@ -53,9 +53,8 @@ def test_every_configuration_shown_is_valid(page: str) -> None:
 
 @pytest.mark.parametrize("page", MANUAL)
 def test_a_drawing_says_that_it_is_no_command(page: str) -> None:
-    if page != "README.md":  # its drawing has no language yet
-        for block in blocks(page):
-            assert block.is_shell == (block.language in SHELL), block.line
+    for block in blocks(page):
+        assert block.is_shell == (block.language in SHELL), block.line
 
 
 def test_the_index_names_every_page() -> None:

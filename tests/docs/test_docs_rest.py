@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from qraft.api.app import ROUTES, create_app
+from qraft.api.tokens import ROLES
 from qraft.bus import Bus, Publisher
 from qraft.config.api import ApiSettings
 from qraft.store import Store
@@ -53,6 +54,26 @@ def test_every_filter_of_patterns_is_told(page: str) -> None:
     app = create_app(lambda: pytest.fail("is not asked"), now=lambda: "")
     known = {one["name"] for one in app.openapi()["paths"]["/api/patterns"]["get"]["parameters"]}
     assert {name for name in known if f"`{name}`" not in text_of(page)} == set()
+
+
+@BOTH
+def test_every_error_and_every_role_is_told(page: str) -> None:
+    app = create_app(lambda: pytest.fail("is not asked"), now=lambda: "")
+    known = {
+        int(status)
+        for operations in app.openapi()["paths"].values()
+        for operation in operations.values()
+        for status in operation["responses"]
+        if int(status) >= 400
+    }
+    told = {
+        int(one)
+        for row in re.findall(r"^\| ([45][0-9, 、]+) \|", text_of(page), re.MULTILINE)
+        for one in re.findall(r"\d+", row)
+    }
+    assert known <= told
+    first = re.findall(r"^\| `(\w+)` \| [^|]+ \|$", text_of(page), re.MULTILINE)
+    assert [name for name in first if name in ROLES] == [*ROLES]
 
 
 async def test_the_tokens_of_the_page_open_a_server_that_wants_them(
