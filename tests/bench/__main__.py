@@ -6,7 +6,7 @@
 import argparse
 import sys
 
-GROUPS = ("start", "core", "service", "load", "soak", "terminal")
+GROUPS = ("start", "core", "service", "operate", "load", "soak", "terminal")
 
 
 def main() -> None:
@@ -38,6 +38,10 @@ def main() -> None:
         from tests.bench.service import service_figures
 
         service_figures(quick=chosen.quick)
+    if "operate" in groups:
+        from tests.bench.operate import operate_figures
+
+        operate_figures(quick=chosen.quick)
     if "load" in groups:
         from tests.bench.load import load_figures
 
