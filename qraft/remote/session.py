@@ -7,6 +7,7 @@ import os
 import secrets
 import selectors
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -18,6 +19,7 @@ from qraft.remote.question import Answer, find_answer
 SSH_FAILED: Final = 255
 """The exit status by which ssh says that it failed itself; any other is the command's over there."""
 _CHUNK: Final = 65_536
+_SPAWN_SECONDS: Final = 5.0
 _MOST_OUTPUT: Final = 4 * 1024 * 1024
 
 
@@ -29,25 +31,16 @@ class Session:
     """
 
     def __init__(self, command: Sequence[str], *, ask: bool) -> None:
-        """Starts ``command``.
+        """Starts nothing yet.
 
         Args:
             command: the argument list.
             ask: whether it may use this terminal to ask the user; otherwise it is cut off from it.
-
-        Raises:
-            RemoteError: it could not be started.
         """
-        pipe = subprocess.PIPE
-        try:
-            self._process = subprocess.Popen(
-                command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=not ask
-            )
-        except OSError as error:
-            raise RemoteError(f"{command[0]} could not be started: {error.strerror or error}") from None
+        self._command, self._ask = command, ask
+        self._child: subprocess.Popen[bytes] | OSError | None = None
+        self._begun, self._spawned = False, threading.Event()
         self._selector = selectors.DefaultSelector()
-        for stream in (self._process.stdout, self._process.stderr):
-            self._selector.register(stream, selectors.EVENT_READ)  # type: ignore[arg-type]  # both are pipes, not None
         self._output = b""
         self._errors = b""
         self._mark = ""
@@ -55,6 +48,23 @@ class Session:
         self.last_words = ""
         self.asked = 0.0
         self.answer: Answer | None = None
+
+    def start(self) -> None:
+        """Starts the command.
+
+        Signals become exceptions in the main thread, and one between fork and here would lose the child, so another thread
+        forks; `end` finds what it started.
+
+        Raises:
+            RemoteError: it could not be started.
+        """
+        self._begun = True
+        threading.Thread(target=self._spawn, name="ssh-start", daemon=True).start()
+        self._spawned.wait()
+        if isinstance(self._child, OSError):
+            raise RemoteError(f"{self._command[0]} could not be started: {self._child.strerror or self._child}") from None
+        for stream in (self._process.stdout, self._process.stderr):
+            self._selector.register(stream, selectors.EVENT_READ)  # type: ignore[arg-type]  # both are pipes, not None
 
     @property
     def status(self) -> int | None:
@@ -105,12 +115,32 @@ class Session:
 
     def end(self) -> None:
         """Ends it, whatever it is doing, and what it started: a wrapper's ssh, a jump host's."""
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+        self._selector.close()
+        if self._begun:
+            self._spawned.wait(_SPAWN_SECONDS)
+        if not isinstance(self._child, subprocess.Popen):
+            return
+        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        self._selector.close()
-        end_family(self._process)
+        end_family(self._child)
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes]:
+        assert isinstance(self._child, subprocess.Popen), "it was started"
+        return self._child
+
+    def _spawn(self) -> None:
+        pipe = subprocess.PIPE
+        try:
+            self._child = subprocess.Popen(
+                self._command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=not self._ask
+            )
+        except OSError as error:
+            self._child = error
+        finally:
+            self._spawned.set()
 
     def _hear(self, data: bytes) -> None:
         self._output = (self._output + data)[-_MOST_OUTPUT:]

@@ -130,6 +130,7 @@ class Tunnel:
         forwards = [] if self._ssh.socket else list(self._forwards.values())
         command = self._ssh.connection(question.command(self._wanted.data_dir), forwards, ask=ask)
         self._session = session = Session(command, ask=ask)
+        session.start()
         session.ask()
         return session
 
