@@ -22,6 +22,21 @@ settings.register_profile("qraft", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("qraft")
 
 
+LONGEST = ("docs", "faults", "e2e", "deploy", "test_pipeline.py", "tui", "detect")
+"""Where the tests that take longest are, those first; begun last, they would keep one process alone busy at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest tests first, file by file; the order of all others stays."""
+    root = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        place = item.path.relative_to(root).parts[0]
+        return LONGEST.index(place) if place in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+
+
 def run_apart(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine in a loop of its own and leaves the test's loop alone."""
     loop = asyncio.new_event_loop()
