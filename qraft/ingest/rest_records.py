@@ -12,7 +12,7 @@ import msgspec
 from qraft.config.sources import RestSource
 from qraft.ingest.records import KEPT_BYTES, MAX_RECORD_BYTES, RecordError, event_time
 from qraft.ingest.rest_formats import ABSENT, at
-from qraft.model import META_VERSION, DeadLetter, Event, derive_id, event_id, iso_from_us, us_from_iso
+from qraft.model import DeadLetter, Event, derive_id, event_id, event_meta, iso_from_us, us_from_iso
 
 REMEMBERED: Final = 10_000
 """Ids remembered, at least; a poll with more records than half of it doubles what it brought."""
@@ -198,7 +198,12 @@ class Recorder:
         elif self._identified:
             key = f"{hashlib.sha256(raw).hexdigest()[:32]}:{timestamp if settings.time else ''}"
         event = Event(
-            event_id=event_id(self._name, key), source=self._name, type="record", timestamp=timestamp, payload=record
+            event_id=event_id(self._name, key),
+            source=self._name,
+            type="record",
+            timestamp=timestamp,
+            payload=record,
+            meta=event_meta(*settings.id) if len(settings.id) == 1 else event_meta(),  # several may hold measurements
         )
         return _Read(event, order, since)
 
@@ -230,7 +235,7 @@ class Recorder:
 
 def _placed(event: Event, cursor: Position) -> Event:
     text = str(cursor)
-    return msgspec.structs.replace(event, meta={"version": META_VERSION, "cursor": text}) if text else event
+    return msgspec.structs.replace(event, meta={**event.meta, "cursor": text}) if text else event
 
 
 def _order(value: Any) -> Order:

@@ -51,6 +51,13 @@ def test_without_a_time_the_order_is_the_servers() -> None:
     assert [event.payload["a"] for event in take(recorder(id=["a"]), [{"a": 2}, {"a": 1}])] == [2, 1]
 
 
+def test_what_tells_a_record_is_no_measurement() -> None:
+    (event,) = take(recorder(id=["n"], since={"path": "n", "param": "after"}), [{"n": 7, "a": 1}])
+    assert (event.meta["unmeasured"], resumed(event).since) == (["n"], 7)
+    (event,) = take(recorder(id=["t", "a"]), [{"t": 7, "a": 1}])
+    assert "unmeasured" not in event.meta, "of several, some may be what is measured"
+
+
 def test_time_may_stand_around_the_record() -> None:
     taken = recorder(time="meta.at").take([Found({"a": 1}, {"meta": {"at": 1700000001}})], NOW, "whole", Position())
     assert taken.events[0].timestamp == "2023-11-14T22:13:21.000000Z"

@@ -145,7 +145,7 @@ class RestSource(SourceSettings):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """Character between the columns of a CSV answer."""
     id: list[Name] = []
-    """Paths whose values together identify a record: one seen before is not taken again."""
+    """Paths whose values together identify a record: one seen before is not taken again. A single one is not judged."""
     since: SinceSettings | None = None
     """Asks only for what is new; not given asks for everything each time."""
     pages: PagesSettings | None = None
