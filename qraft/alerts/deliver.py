@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from qraft.alerts.errors import TargetError
 from qraft.alerts.model import Notification
 from qraft.alerts.outbox import Outcome
 from qraft.config.alerts import AlertTarget
-
-
-class TargetError(Exception):
-    """A target that cannot be used as it is configured; the text says what to do."""
 
 
 class Sender(Protocol):

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import apprise
 from apprise.logger import NotifyLogEntry
 
-from qraft.alerts.deliver import TargetError
+from qraft.alerts.errors import TargetError
 from qraft.alerts.model import Notification
 from qraft.alerts.outbox import Outcome
 from qraft.alerts.text import body, title

@@ -23,7 +23,7 @@ import httpx
 import msgspec
 
 import qraft
-from qraft.alerts.deliver import TargetError
+from qraft.alerts.errors import TargetError
 from qraft.alerts.model import Notification
 from qraft.alerts.outbox import Outcome
 from qraft.alerts.text import payload
