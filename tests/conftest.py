@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import uuid
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -24,6 +25,11 @@ settings.load_profile("qraft")
 
 LONGEST = ("docs", "faults", "e2e", "deploy", "test_pipeline.py", "tui", "detect")
 """Where the tests that take longest are, those first; begun last, they would keep one process alone busy at the end."""
+
+
+def pytest_configure() -> None:
+    """Lets SIGINT interrupt: where a shell runs the tests in its background it is ignored, by all they start too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
