@@ -34,7 +34,7 @@ format: setup
 	$(BIN)/ruff format
 
 unit: setup
-	$(BIN)/pytest -n 4 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 bench: setup
 	$(BIN)/python -m tests.bench
