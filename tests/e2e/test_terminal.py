@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from qraft.config import RunInfo, read_run
-from tests.e2e.harness import children_of, gone, write_rows
+from tests.e2e.harness import children_of, count, gone, write_rows
 from tests.e2e.tmux import NARROW, WIDE, Terminal, control, needs_tmux, qraft, rows_of, wait
 
 pytestmark = needs_tmux
 
+ROWS = 12_000
 CONFIG = """
 [engine]
 barrier_seconds = 0.5
@@ -33,7 +34,7 @@ rate = 2000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_rows(tmp_path / "rows.csv", 12_000, seed=3)
+    write_rows(tmp_path / "rows.csv", ROWS, seed=3)
     (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
     return tmp_path
 
@@ -63,6 +64,8 @@ def test_from_the_first_finding_to_the_last_process(folder: Path, terminal: Term
     def lines() -> set[float]:
         return {line for of_source in control(run.nats_url, "threshold").values() for line in of_source.values()}
 
+    wait(lambda: count(run.clickhouse_url, run.database, "clean_events") >= ROWS, "all rows are stored", 60)
+    control(run.nats_url, "snapshot")
     before = lines()
     terminal.press("g")
     pattern = json.loads(terminal.copied("Y", "the pattern copied"))
@@ -95,11 +98,13 @@ def test_from_the_first_finding_to_the_last_process(folder: Path, terminal: Term
     wait(lambda: run_of(folder).pids["nats"] != run.pids["nats"], "`qraft up` starts NATS again")
     terminal.press("g")
     terminal.sees("── gap ", "NATS lost ", "● nats")
-    terminal.press("j")
-    terminal.row_shows("NEW")
+    terminal.down_to("NEW")
+    other = json.loads(terminal.copied("Y", "the pattern copied"))
     terminal.press("e")
     terminal.row_shows("EXPECT", "●", seconds=60)
-    wait(lambda: said()[-1]["verdict"] == "expected", "a verdict is stored again", 60)
+    wait(lambda: len(said()) == 5, "a verdict is stored again", 60)
+    assert (said()[-1]["verdict"], said()[-1]["pattern_id"]) == ("expected", other["pattern_id"])
+    assert other["pattern_id"] != pattern["pattern_id"]
 
     family = {*run_of(folder).pids.values(), *children_of(run_of(folder).pids["up"])}
     terminal.press("q")

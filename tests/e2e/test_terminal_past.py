@@ -59,10 +59,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     made = Instance(folder, CONFIG)
     try:
         made.start()
-        wait(lambda: made.number("clean_events") == UNITS * ROWS, "all rows are stored", 90)
-        known = -1
-        while known != (known := made.number("pattern_events")):
-            wait(lambda: True, "a moment")
+        made.settle(UNITS * ROWS)
         yield made
     finally:
         made.stop()

@@ -34,8 +34,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     made = Instance(folder, CONFIG)
     try:
         made.start()
-        wait(lambda: made.number("clean_events") == ROWS, "all rows are stored", 60)
-        wait(lambda: made.number("pattern_events") > 12, "the patterns are stored", 30)
+        made.settle(ROWS)
+        assert made.number("pattern_events") > 12, "too few for the tests"
         yield made
     finally:
         made.stop()

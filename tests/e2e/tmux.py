@@ -97,6 +97,16 @@ class Terminal:
         what = f"the row under the cursor shows {' and '.join(texts)}"
         self.until(lambda shown: all(text in row_of(shown) for text in texts), what, seconds)
 
+    def down_to(self, text: str) -> None:
+        """Moves the cursor down to the next row that holds the text; it stays where it is when that one does."""
+        while text not in (row := self.at_cursor()):
+            self.press("j")
+            self.row_left(row)
+
+    def row_left(self, row: str) -> None:
+        """Waits until the cursor stands on another row."""
+        self.until(lambda shown: row_of(shown) not in (row, ""), f"the cursor leaves {row}")
+
     def copied(self, key: str, said: str) -> str:
         """Presses a key that copies; what tmux has as its newest buffer then."""
         self.tmux("delete-buffer")
@@ -198,6 +208,11 @@ class Instance:
     def number(self, table: str) -> int:
         """How many rows of the sources a table has."""
         return int(self.ask(f"SELECT toInt64(count()) AS n FROM {table} WHERE source != '{SELF}'")[0]["n"])
+
+    def settle(self, rows: int) -> None:
+        """Waits until so many rows, and all that was found in them, are stored."""
+        wait(lambda: self.number("clean_events") == rows, "all rows are stored", 90)
+        control(self.run.nats_url, "snapshot")
 
     def feedback(self) -> list[dict[str, Any]]:
         """What is stored of what was said, in the order it was said; every row, repeats and all."""
