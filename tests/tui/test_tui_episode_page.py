@@ -168,6 +168,22 @@ async def test_raw_events_are_loaded_further_as_one_scrolls(bench: Bench, make_p
         assert len(raws.rows) == 240
 
 
+@pytest.mark.parametrize("height", [30, 60])
+async def test_the_event_of_the_pattern_stands_in_the_middle_whatever_the_height(
+    bench: Bench, make_pattern: MakePattern, height: int
+) -> None:
+    def from_the_middle() -> int:
+        rows = bench.text("raw").split("\n")[2:]
+        return next(n for n, row in enumerate(rows) if row.startswith("▌")) - len(rows) // 2
+
+    async with bench.app.run_test(size=(120, 40)) as pilot:
+        await bench.open(pilot, make_pattern())
+        assert from_the_middle() == 0
+        await pilot.resize_terminal(120, height)
+        await bench.tick(pilot)
+        assert from_the_middle() == 0
+
+
 async def test_verdicts_go_to_the_open_episode_and_stand_among_the_labels(bench: Bench, make_pattern: MakePattern) -> None:
     async with bench.app.run_test(size=(120, 36)) as pilot:
         pattern = make_pattern()

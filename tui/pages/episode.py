@@ -33,7 +33,7 @@ class EpisodePage(EpisodeQuestions):
     page: ClassVar[Page] = Page.EPISODE
 
     _arrangement: object = None
-    _first_raw = ""
+    _raws_from = ("", 0)
     _drawn: tuple[object, list[Line]] = (None, [])
 
     def compose(self) -> ComposeResult:
@@ -162,20 +162,16 @@ class EpisodePage(EpisodeQuestions):
             head_lines += raw.folded(event, width)
         active = self.session.story.part is Part.RAW
 
-        def show(at: int) -> None:
-            table.show_rows(
-                [*head_lines, raw.header(width)],
-                raws.rows,
-                at,
-                lambda e: raw.row(episode, e, width, found=e.cursor == raws.mark),
-                active=active,
-            )
-
-        if self._first_raw != (first := raws.rows[0].cursor):
-            # New rows above would push the cursor to the lower edge: it comes to the middle.
-            self._first_raw = first
-            show(min(len(raws.rows) - 1, raws.index + table.page // 2))
-        show(raws.index)
+        before, self._raws_from = self._raws_from, (raws.rows[0].cursor, table.page)
+        table.show_rows(
+            [*head_lines, raw.header(width)],
+            raws.rows,
+            raws.index,
+            lambda e: raw.row(episode, e, width, found=e.cursor == raws.mark),
+            active=active,
+            # New rows above, or another height, would leave the cursor at an edge.
+            middle=self._raws_from != before,
+        )
 
     def _paint_labels(self, episode: Episode) -> None:
         if (found := self._table(Part.LABELS)) is None:

@@ -81,6 +81,7 @@ class RowTable(LineView, Generic[Row]):
         draw: Callable[[Row], Line],
         *,
         active: bool,
+        middle: bool = False,
         between: Callable[[Row], bool] | None = None,
         marked: Callable[[Row], bool] | None = None,
     ) -> None:
@@ -92,12 +93,14 @@ class RowTable(LineView, Generic[Row]):
             cursor: index of the row the cursor is on; -1 for none.
             draw: one row as a line, without the cursor's column.
             active: whether keys go to this table.
+            middle: moves the window so that the cursor's row stands in its middle; else it moves no further than it must.
             between: rows that only stand between others, such as a gap: ``draw`` fills their whole width, and they are never
                 marked nor picked. The cursor is never set on one.
             marked: rows that are marked; their sign stands in the cursor's column.
         """
         room = max(0, self.size.height - len(head))
-        self._first = min(self._first, max(0, len(rows) - room))
+        first = cursor - room // 2 if middle else self._first
+        self._first = max(0, min(first, len(rows) - room))
         if cursor >= 0:
             self._first = min(max(self._first, cursor - room + 1), cursor)
         lines = list(head)
