@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -41,6 +42,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST.index(place) if place in LONGEST else len(LONGEST)
 
     items.sort(key=rank)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_open() -> Iterator[None]:
+    """Collects what a test left, so that an unclosed socket, transport or task fails the test that left it and no other.
+
+    What was there before the test is frozen: only what the test made is looked at.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.collect()
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:
