@@ -118,6 +118,7 @@ async def behind_tls(
                 await writer.drain()
                 return
         there_reader, there_writer = await asyncio.open_connection(target.hostname, target.port)
+        open_ones.add(there_writer)
         there_writer.write(head)
         await asyncio.gather(carry(reader, there_writer), carry(there_reader, writer))
 

@@ -109,7 +109,7 @@ class Engine:
         Raises:
             BusRejected: the event stream was made for another number of partitions, or another engine works on it.
         """
-        observers = [_observe(work) for work in (self._say(), self._ping(), self._follow_lag())]
+        observers = [_observe(work) for work in (self._say(), self._ping(), self._follow_lag(), self.meters.stalls.run())]
         stopped = asyncio.create_task(stop.wait())
         try:
             if not await self._until(stopped, self._set_up()):

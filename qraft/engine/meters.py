@@ -11,6 +11,7 @@ from typing import Final
 import psutil
 
 import qraft
+from qraft.engine.stalls import Stalls
 from qraft.metrics import OTHER, Reading, Tally
 from qraft.model import (
     SELF,
@@ -95,6 +96,7 @@ class Meters:
         self.publishing: dict[int, float] = {}
         self._snapshots: dict[int, int] = {}
         self.failures: dict[int, int] = {}
+        self.stalls = Stalls(now_us)
         self.tally = Tally()
         self.event_delays = self.tally.histogram("qraft_event_delay_seconds")
         self.tally.set("qraft_build_info", qraft.__version__, engine, value=1)

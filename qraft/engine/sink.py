@@ -12,7 +12,8 @@ from qraft.config import Settings
 from qraft.config.sources import WhenFull
 from qraft.engine.meters import Meters
 from qraft.engine.notices import Notices
-from qraft.model import DeadLetter, Event
+from qraft.engine.ticker import interruption
+from qraft.model import DeadLetter, Event, us_from_iso
 
 PATIENCE_SECONDS: Final = 5.0
 """A source that can wait waits so long a batch, then goes on: others' events must not starve it."""
@@ -42,6 +43,7 @@ class BusSink:
         self._source, self._publisher, self._meters, self._notices = source, publisher, meters, notices
         self._meter = meters.source(source)
         self.sent = 0
+        self._last_us: dict[str, int] = {}
         self._stream_full = False
         self._dropped_at = -QUIET_SECONDS
 
@@ -98,15 +100,34 @@ class BusSink:
         self._notices.say(self._source, kind, text)
 
     async def _publish(self, source: str, events: Sequence[Event]) -> None:
+        told = self._with_stalls(source, events)
         try:
-            await self._publisher.events(source, events, self._waiting)
+            await self._publisher.events(source, told, self._waiting)
         except BusRejected:
-            for event in events:
+            for event in told:
                 try:
                     await self._publisher.events(source, [event], self._waiting)
                 except BusRejected as error:
                     await self._publisher.dead(source, [oversized_letter(event, error)], self._waiting)
         self._meters.source(source).read += len(events)
+
+    def _with_stalls(self, source: str, events: Sequence[Event]) -> Sequence[Event]:
+        """The events, with a tick before each that is late only because the engine stood still."""
+        try:
+            last, end = self._last_us.get(source), us_from_iso(events[-1].timestamp)
+            self._last_us[source] = end
+            if last is None or not self._meters.stalls.any(last, end):
+                return events
+            told = []
+            for event in events:
+                time_us = us_from_iso(event.timestamp)
+                if self._meters.stalls.explain(last, time_us):
+                    told.append(interruption(source, time_us))
+                told.append(event)
+                last = time_us
+            return told
+        except ValueError:  # a time that is none makes a dead letter later on
+            return events
 
     async def _until_relieved(self) -> None:
         """Waits while the engine is behind, or would be once it comes to these events."""

@@ -27,6 +27,7 @@ _PAUSES: Final = 64
 _LEAST_PACE, _MOST_PACE = 0.5, 2.0
 _GROWTH: Final = 0.1
 _LAG_SECONDS: Final = 1.0
+_LATEST: Final = 1.5
 _TICKED: Final = frozenset({"running", "retrying", "failed", "external"})
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Ticker:
         """The sources that are due a tick now, each with its event time."""
         meters, now = self._meters, self._meters.monotonic()
         passed, self._looked = now - self._looked, now
+        stood = max(0.0, passed - _LATEST * LOOK_SECONDS)  # the engine stood still: rows may wait where nobody read
         held = meters.waiting or meters.lag > _LAG_SECONDS or meters.level == "archive"
         due = []
         for name, meter in meters.sources.items():
@@ -111,10 +113,12 @@ class Ticker:
             watch = self._watches.get(name)
             if watch is None:
                 self._watches[name] = _Watch(now, meter.last_us)
-            elif meter.last_us != watch.last_us:
+                continue
+            watch.hold(stood)
+            if meter.last_us != watch.last_us:
                 watch.arrived(now, meter.last_us)
             elif held or not self._is_heard(name):
-                watch.hold(passed)
+                watch.hold(passed - stood)
             elif self._is_due(name, watch, beyond := watch.beyond(now)):
                 watch.ticked = beyond
                 due.append((name, watch.last_us + round(1e6 * beyond)))

@@ -76,7 +76,10 @@ def receiving(certificate: Path | None = None, port: int = 0) -> Iterator[Receiv
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # the sender was killed in mid-sentence: nothing was received
+                return
             receiver.hold.wait(60)
             receiver.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             status, headers = receiver.answer()

@@ -94,7 +94,7 @@ async def raw_answer(client: httpx.AsyncClient, request: bytes) -> bytes:
         await writer.drain()
         return await asyncio.wait_for(reader.read(), 30)
     finally:
-        writer.close()
+        writer.transport.abort()
 
 
 async def test_a_body_that_is_refused_is_not_waited_for(serve: Serve) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 import clickhouse_connect
 import tomli_w
 
-from qraft.config import read_run
-from qraft.model import SELF
+from qraft.bus import Bus, ensure_streams
+from qraft.config import NatsAddress, read_run
+from qraft.model import SELF, Feedback
 
 TABLES = {
     "raw_events": "event_id",
@@ -128,6 +129,26 @@ def count(url: str, database: str, table: str) -> int:
             return int(client.query(f"SELECT count() FROM {database}.{table} WHERE source != '{SELF}'").result_rows[0][0])
     except clickhouse_connect.driver.exceptions.Error:
         return 0
+
+
+async def give_verdicts(url: str, sources: int) -> None:
+    """Verdicts on ``rows-0`` and on that stand in the stream before any event: every run meets them at the same place."""
+    bus = await Bus.connect(NatsAddress(url), name="test")
+    await ensure_streams(bus, partitions=16, max_bytes=256 * 1024**2)
+    for n in range(sources):
+        for k in range(3):
+            await bus.send_feedback(
+                Feedback(
+                    feedback_id=f"00000000-0000-4000-8000-0000000{n:02d}{k:03d}",
+                    pattern_id=f"00000000-0000-4000-9000-0000000{n:02d}{k:03d}",
+                    verdict="false_positive",
+                    timestamp="2026-11-22T10:00:00.000000Z",
+                    source=f"rows-{n}",
+                    detector="forest",
+                    user="ops1",
+                )
+            )
+    await bus.close()
 
 
 async def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 
-from qraft.bus import Bus, ensure_streams
+from qraft.bus import Bus
 from qraft.commands.backup_file import BackupReader, BackupWriter
 from qraft.commands.backup_make import Place, make_backup
 from qraft.commands.backup_manifest import BackupError
@@ -21,8 +21,7 @@ from qraft.config import NatsAddress, load, read_run
 from qraft.embedded.clickhouse import start_clickhouse
 from qraft.embedded.nats import start_nats
 from qraft.embedded.process import Child
-from qraft.model import Feedback
-from tests.e2e.harness import TABLES, EngineProcess, count, ids, until, write_rows
+from tests.e2e.harness import TABLES, EngineProcess, count, give_verdicts, ids, until, write_rows
 
 SOURCES = 2
 ROWS = 15_000
@@ -66,26 +65,6 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "qraft.cli", *map(str, arguments)]
 
 
-async def give_verdicts(url: str) -> None:
-    """Verdicts that stand in the stream before any event, so that every run meets them at the same place."""
-    bus = await Bus.connect(NatsAddress(url), name="test")
-    await ensure_streams(bus, partitions=16, max_bytes=256 * 1024**2)
-    for n in range(SOURCES):
-        for k in range(3):
-            await bus.send_feedback(
-                Feedback(
-                    feedback_id=f"00000000-0000-4000-8000-0000000{n:02d}{k:03d}",
-                    pattern_id=f"00000000-0000-4000-9000-0000000{n:02d}{k:03d}",
-                    verdict="false_positive",
-                    timestamp="2026-11-22T10:00:00.000000Z",
-                    source=f"rows-{n}",
-                    detector="forest",
-                    user="ops1",
-                )
-            )
-    await bus.close()
-
-
 async def alert_lines(url: str) -> dict[str, dict[str, float]]:
     bus = await Bus.connect(NatsAddress(url), name="test")
     try:
@@ -115,7 +94,7 @@ async def test_an_instance_that_is_lost_goes_on_from_its_backup_as_if_undisturbe
     try:
         calm, calm_nats, calm_clickhouse = await instance("calm")
         lost, lost_nats, lost_clickhouse = await instance("lost", rate=700.0)  # so that the backup comes in the midst
-        await asyncio.gather(give_verdicts(calm_nats), give_verdicts(lost_nats))
+        await asyncio.gather(give_verdicts(calm_nats, SOURCES), give_verdicts(lost_nats, SOURCES))
         calm.start()
         lost.start()
         (lost.data_dir / "unsent").mkdir(parents=True)

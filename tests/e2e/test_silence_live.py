@@ -1,8 +1,10 @@
-"""A live feed that falls silent: told while it lasts, its return once; the engine's own absence is no silence."""
+"""A live feed that falls silent: told while it lasts, its return once; an engine that is away or stands still is none."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,7 +94,7 @@ async def test_a_feed_falls_silent_and_the_engine_is_not_taken_for_it(
             await until(lambda: count(clickhouse_url, database, "raw_events") >= least, 60, f"{least} rows: {engine.said()}")
 
         async def told(least: int) -> list[Pattern]:
-            await until(lambda: count(clickhouse_url, database, "pattern_events") >= least, 30, f"{least} patterns")
+            await until(lambda: count(clickhouse_url, database, "pattern_events") >= least, 120, f"{least} patterns")
             return sorted(await patterns(clickhouse_url, database), key=lambda pattern: pattern.timestamp)
 
         engine.start()
@@ -103,6 +105,11 @@ async def test_a_feed_falls_silent_and_the_engine_is_not_taken_for_it(
             await asyncio.sleep(5.0)  # some fifty usual gaps
             engine.start()
             await rows(before + 6 * ROWS_A_SECOND)
+            assert await patterns(clickhouse_url, database) == []
+            os.kill(engine.pid, signal.SIGSTOP)
+            await asyncio.sleep(4.0)
+            os.kill(engine.pid, signal.SIGCONT)
+            await rows(count(clickhouse_url, database, "raw_events") + 6 * ROWS_A_SECOND)
             assert await patterns(clickhouse_url, database) == []
             feed.quiet.touch()
             silence = (await told(1))[0]

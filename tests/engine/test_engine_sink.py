@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from qraft.bus import Bus, Publisher, ensure_streams
@@ -17,7 +18,7 @@ from qraft.engine.meters import Meters
 from qraft.engine.notices import Notices
 from qraft.engine.sink import BusSink
 from qraft.ingest.base import wall_clock
-from qraft.model import NOTICE, SELF, Event, decode_event, event_id, iso_from_us
+from qraft.model import NOTICE, SELF, TICK, Event, decode_event, event_id, iso_from_us
 
 SETTINGS = Settings(
     pressure=PressureSettings(wait_seconds=0.5, drop_seconds=5.0),
@@ -106,6 +107,34 @@ async def test_one_feed_brings_events_of_several_sources_in_order(bus: Bus, mete
         await asyncio.sleep(0.01)
     for name, sent in (("a", a), ("b", b)):
         assert [one for one in heard if one.startswith(name)] == [f"{name} {event.event_id}" for event in sent]
+
+
+async def test_a_row_that_is_late_because_the_engine_stood_still_comes_after_a_tick_that_says_so(
+    bus: Bus, meters: Meters
+) -> None:
+    heard: list[Event] = []
+
+    async def hear(message: Any) -> None:
+        heard.extend(map(decode_event, message.data.splitlines()))
+
+    def row(n: int) -> Event:
+        return msgspec.structs.replace(events("host", n + 1)[n], timestamp=iso_from_us(wall_clock()))
+
+    await bus.client.subscribe("qraft.events.host", cb=hear)
+    beat = asyncio.create_task(meters.stalls.run())
+    way = sink("host", bus, meters)
+    await way.send([row(0)])
+    await way.send([row(1)])
+    before = row(2)
+    time.sleep(0.6)  # noqa: ASYNC251 - the engine stands still
+    await way.send([before, row(3), row(4)])
+    beat.cancel()
+    await asyncio.gather(beat, return_exceptions=True)
+    while len(heard) < 6:
+        await asyncio.sleep(0.01)
+    assert [event.payload for event in heard] == [{"x": 0}, {"x": 1}, {"x": 2}, {"interrupted": True}, {"x": 3}, {"x": 4}]
+    assert (heard[3].type, heard[3].timestamp) == (TICK, heard[4].timestamp)
+    assert meters.source("host").read == 5
 
 
 async def test_a_notice_is_shown_counted_and_published_as_an_event(bus: Bus, meters: Meters) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from types import TracebackType
 
@@ -54,20 +53,20 @@ class Relay:
         task = asyncio.current_task()
         assert task is not None
         self._links.add(task)
+        ends = [writer]
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            try:
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(_pour(reader, far_writer))
-                    both.create_task(_pour(far_reader, writer))
-            finally:
-                far_writer.close()
+            ends.append(far_writer)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_pour(reader, far_writer))
+                both.create_task(_pour(far_reader, writer))
         except* (OSError, asyncio.CancelledError):
-            pass
+            for end in ends:
+                end.transport.abort()
         finally:
             self._links.discard(task)
-            with contextlib.suppress(OSError):
-                writer.close()
+            for end in ends:
+                end.close()
 
 
 async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

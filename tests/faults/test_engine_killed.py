@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from qraft.bus import Bus, ensure_streams
-from qraft.config import NatsAddress
 from qraft.embedded.nats import start_nats
-from qraft.model import Feedback
-from tests.e2e.harness import TABLES, EngineProcess, count, ids, until, write_rows
+from tests.e2e.harness import TABLES, EngineProcess, count, give_verdicts, ids, until, write_rows
 
 SOURCES = 4
 ROWS = 50_000
@@ -54,26 +51,6 @@ def config(nats_url: str, clickhouse_url: str, database: str, folder: Path) -> d
     }
 
 
-async def give_verdicts(nats_url: str) -> None:
-    """Verdicts that stand in the stream before any event, so that both runs meet them at the same place."""
-    bus = await Bus.connect(NatsAddress(nats_url), name="test")
-    await ensure_streams(bus, partitions=16, max_bytes=512 * 1024**2)
-    for n in range(SOURCES):
-        for k in range(3):
-            await bus.send_feedback(
-                Feedback(
-                    feedback_id=f"00000000-0000-4000-8000-0000000{n:02d}{k:03d}",
-                    pattern_id=f"00000000-0000-4000-9000-0000000{n:02d}{k:03d}",
-                    verdict="false_positive",
-                    timestamp="2026-11-22T10:00:00.000000Z",
-                    source=f"rows-{n}",
-                    detector="forest",
-                    user="ops1",
-                )
-            )
-    await bus.close()
-
-
 @pytest.mark.timeout(500)
 async def test_five_kills_leave_the_tables_of_an_undisturbed_run(tmp_path: Path, clickhouse_url: str, database: str) -> None:
     for n in range(SOURCES):
@@ -84,7 +61,7 @@ async def test_five_kills_leave_the_tables_of_an_undisturbed_run(tmp_path: Path,
         for name in databases:
             server = await start_nats(tmp_path / name / "nats", max_store=1024**3, log=tmp_path / name / "nats.log")
             servers.append(server)
-            await give_verdicts(server.url)
+            await give_verdicts(server.url, SOURCES)
             settings = config(server.url, clickhouse_url, name, tmp_path) | {
                 "nats": {"url": server.url, "max_bytes": "512 MiB"}
             }

@@ -104,16 +104,16 @@ class Desk:
             painted = asyncio.Event()
             self.app.screen.call_after_refresh(painted.set)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(painted.wait(), 1)
+                await asyncio.wait_for(painted.wait(), 10)
 
     async def answered(self, pilot: Pilot[int]) -> None:
         """All questions to the database are asked and answered, and the answers are painted."""
         await self.tick(pilot)
         for _ in range(3):  # an answer may lead to another question
-            if asked := [worker for worker in self.app.workers if worker.group != "cost" and not worker.is_finished]:
+            while asked := [worker for worker in self.app.workers if worker.group != "cost" and not worker.is_finished]:
                 await self.app.workers.wait_for_complete(asked)
-            await self.settled()
-        await self.tick(pilot)
+                await self.settled()
+            await self.tick(pilot)
 
     async def command(self, pilot: Pilot[int], text: str) -> None:
         """A command line."""
