@@ -381,7 +381,8 @@ async def test_certificates_are_verified(sink: Any, certificate: tuple[Path, Pat
             await adapter(url, sink).run()
         with pytest.raises(SourceError, match="cannot be used as ca_file: No such file"):
             await adapter(url, sink, ca_file=str(certificate[0].with_name("absent.pem"))).run()
-        await polled(url, sink, lambda: bool(sink.events), ca_file=str(certificate[0]))
+        # one poll alone: httpcore leaves the socket to the garbage collector when it is cancelled in mid handshake
+        await polled(url, sink, lambda: bool(sink.events), ca_file=str(certificate[0]), interval_seconds=3600)
     assert sink.events[0].payload == {"a": 1}
 
 
