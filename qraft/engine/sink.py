@@ -116,7 +116,7 @@ class BusSink:
         try:
             last, end = self._last_us.get(source), us_from_iso(events[-1].timestamp)
             self._last_us[source] = end
-            if last is None or not self._meters.stalls.any(last, end):
+            if last is None or not self._meters.stalls.between(last, end):
                 return events
             told = []
             for event in events:

@@ -47,7 +47,7 @@ class Stalls:
         if now - before >= _TOLD_US:
             log.info("the engine stood still for %.1f s", (now - before) / 1e6)
 
-    def any(self, since_us: int, until_us: int) -> bool:
+    def between(self, since_us: int, until_us: int) -> bool:
         """Whether there was a stall between two moments, UTC microseconds."""
         self.look()
         return any(begin < until_us and end > since_us for begin, end in self._found)

@@ -39,12 +39,12 @@ async def test_a_gap_that_is_mostly_a_stall_is_the_engines_and_another_the_sourc
     clock.beats(10)
     begun = clock.now
     clock.now += 4 * SECOND
-    assert clock.stalls.any(begun - SECOND, clock.now), "also before the beat comes"
+    assert clock.stalls.between(begun - SECOND, clock.now), "also before the beat comes"
     assert clock.stalls.explain(begun - SECOND // 10, clock.now)
     assert clock.stalls.explain(begun - 3 * SECOND, clock.now)
     assert not clock.stalls.explain(begun - 5 * SECOND, clock.now), "most of it the engine listened"
     clock.beats(10)
-    assert not clock.stalls.any(clock.now - 5 * SECOND, clock.now)
+    assert not clock.stalls.between(clock.now - 5 * SECOND, clock.now)
     assert not clock.stalls.explain(clock.now - 5 * SECOND, clock.now)
 
 
@@ -62,18 +62,18 @@ async def test_a_clock_set_forward_is_a_gap_of_nobody_and_one_set_back_is_nothin
     clock = await started()
     before = clock.now
     clock.now += 3600 * SECOND
-    assert clock.stalls.any(before, clock.now)
+    assert clock.stalls.between(before, clock.now)
     assert clock.stalls.explain(before, clock.now)
     clock.now -= 7200 * SECOND
     begun = clock.now
     clock.beats(5)
-    assert not clock.stalls.any(begun, clock.now)
+    assert not clock.stalls.between(begun, clock.now)
 
 
 async def test_what_has_not_begun_to_beat_knows_of_no_stall() -> None:
     clock = Clock()
     clock.now += 60 * SECOND
-    assert not clock.stalls.any(0, clock.now)
+    assert not clock.stalls.between(0, clock.now)
 
 
 async def test_a_loop_that_is_blocked() -> None:
@@ -84,7 +84,7 @@ async def test_a_loop_that_is_blocked() -> None:
     time.sleep(0.6)  # noqa: ASYNC251 - what is looked for
     ended = wall_clock()
     assert stalls.explain(begun, ended) is False, "asked before anybody looked"
-    assert stalls.any(begun, ended)
+    assert stalls.between(begun, ended)
     assert stalls.explain(begun, ended)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
